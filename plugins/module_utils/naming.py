@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names: the one place that knows how instances are called.
+
+An instance is ``<cluster>_<group>_<index>``. Cluster and group names hold no underscore, so a name splits back.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .errors import InvalidName
+
+NAME_PATTERN = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+# A container name is also a host name inside the container, and a DNS label has 63 characters at most.
+MAX_NAME = 63
+_NAME = re.compile(NAME_PATTERN)
+_INSTANCE = re.compile(f"(?P<cluster>{NAME_PATTERN})_(?P<group>{NAME_PATTERN})_(?P<index>0|[1-9][0-9]{{0,8}})")
+EXPECTED = "expected lower-case letters, digits and inner hyphens, at most 63 characters, such as web-1"
+
+
+def is_valid_name(name):
+    """Say whether ``name`` may name a cluster, a group, a type, a grade or a network."""
+    return isinstance(name, str) and len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
+
+
+def check_name(name, what="name"):
+    """Return ``name``, or raise InvalidName saying what was wrong with ``what``."""
+    if not is_valid_name(name):
+        raise InvalidName(f"{what}: {name!r} is not a valid name; {EXPECTED}")
+    return name
+
+
+def instance_name(cluster, group, index):
+    """Return the name of an instance: ``acme``, ``web``, 0 → ``acme_web_0``."""
+    return f"{cluster}_{group}_{index}"
+
+
+def split_instance_name(name):
+    """Return (cluster, group, index) of an instance name; raise InvalidName when it is none."""
+    match = _INSTANCE.fullmatch(name) if isinstance(name, str) else None
+    if match is None:
+        raise InvalidName(f"{name!r} is not the name of an instance; expected <cluster>_<group>_<index>")
+    return match.group("cluster"), match.group("group"), int(match.group("index"))
+
+
+def is_instance_name(name):
+    """Say whether ``name`` splits into cluster, group and index."""
+    return isinstance(name, str) and _INSTANCE.fullmatch(name) is not None
