@@ -1,0 +1,1 @@
+"""Benchmarks of stowage.fleet, each with its peers measured in the same run. See README.md."""
