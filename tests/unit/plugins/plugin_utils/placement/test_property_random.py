@@ -1,0 +1,127 @@
+"""Random small problems against the oracle: ten thousand by seed, and fewer by Hypothesis, which shrinks what fails.
+
+`STOWAGE_RANDOM_PROBLEMS` changes how many (10000), `STOWAGE_RANDOM_SEED` where the seeds start (0). A failure prints
+the seed and the problem as JSON: `problem_of_seed(SEED)` of strategies.py makes it again, anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+import pytest
+from ansible_collections.stowage.fleet.plugins.plugin_utils.placement import Problem, solve
+from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_plan import complaints
+from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_search import (
+    Search,
+    already_broken,
+)
+from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.strategies import (
+    problem_of_seed,
+    problems,
+)
+from hypothesis import HealthCheck, given, settings
+
+PROBLEMS = int(os.environ.get("STOWAGE_RANDOM_PROBLEMS", "10000"))
+FIRST = int(os.environ.get("STOWAGE_RANDOM_SEED", "0"))
+# One test per share, so that a failure names its share and others still run.
+SHARES = 10
+
+
+def judged(problem: dict[str, Any]) -> list[str]:
+    """All that the oracle has against the planner's answer to a problem."""
+    plan = solve(Problem.from_dict(problem)).to_dict()
+    return complaints(problem, plan) + too_little(problem, plan) + too_many_moves(problem, plan)
+
+
+def too_little(problem: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """Instances the planner leaves out though trying everything finds a place for them, without moving what may stay."""
+    missing = len(plan["unplaced"])
+    if not missing:
+        return []
+    possible = Search(problem).fewest_unplaced(enough=0)
+    if possible == 0 or (possible < missing and not already_broken(problem)):
+        return [f"{missing} are unplaced, {possible} need be: {[u['name'] for u in plan['unplaced']]}"]
+    return [f"{u['name']}: not proven" for u in plan["unplaced"] if u["proven"] is not True]
+
+
+def too_many_moves(problem: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """Moves of what could stay, beyond the fewest with which all is placed."""
+    drained = {host["name"] for host in problem["hosts"] if host.get("state") == "drained"}
+    moved = [i["name"] for i in plan["instances"] if i["action"] == "move" and i["from_host"] not in drained]
+    if not moved or plan["unplaced"]:
+        return []
+    fewest = Search(problem).fewest_moves(most=len(moved) - 1)
+    return [] if fewest is None else [f"{moved} move, though {fewest} moves are enough"]
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_ten_thousand_random_problems_are_solved_as_well_as_by_trying_everything(share: int) -> None:
+    failures = []
+    slowest = 0.0
+    for seed in range(FIRST + share, FIRST + PROBLEMS, SHARES):
+        problem = problem_of_seed(seed)
+        start = time.perf_counter()
+        try:
+            wrong = judged(problem)
+        except Exception as error:  # noqa: BLE001 - a crash is a finding, and its problem must be printed
+            wrong = [f"{type(error).__name__}: {error}"]
+        slowest = max(slowest, time.perf_counter() - start)
+        if wrong:
+            failures.append(f"seed {seed}: {'; '.join(wrong)}\n{json.dumps(problem, sort_keys=True)}")
+            if len(failures) == 3:
+                break
+    assert not failures, "\n\n".join(failures)
+    assert slowest < 15, f"one small problem took {slowest:.1f} s"
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(problems())
+def test_any_small_problem_is_solved_as_well_as_by_trying_everything(problem: dict[str, Any]) -> None:
+    assert not judged(problem), json.dumps(problem, sort_keys=True)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(problems())
+def test_a_second_run_on_the_planned_state_changes_nothing(problem: dict[str, Any]) -> None:
+    plan = solve(Problem.from_dict(problem)).to_dict()
+    again = solve(Problem.from_dict(after(problem, plan))).to_dict()
+    moved = {i["name"]: i["action"] for i in again["instances"] if i["action"] not in ("keep", "foreign", "unknown")}
+    assert not moved, json.dumps({"problem": problem, "second": moved}, sort_keys=True)
+    assert not again["changed"]
+
+
+def after(problem: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
+    """The problem that is left once a plan has been applied: the same wishes, and what the plan says runs."""
+    old = {(r["cluster"], r["group"], r["index"]): r for r in problem.get("running") or []}
+    running = []
+    for entry in plan["instances"]:
+        key = (entry["cluster"], entry["group"], entry["index"])
+        if entry["action"] == "remove":
+            continue
+        if entry["action"] in ("keep", "unknown", "foreign"):
+            running.append(old[key])
+            continue
+        spec = problem["clusters"][key[0]]["groups"][key[1]]
+        grade = problem["grades"][spec["grade"]]
+        claims = {k: v for k, v in grade.items() if k in ("cores", "cpus", "memory", "disk")}
+        claims.update(grade.get("resources") or {})
+        running.append(
+            {
+                "cluster": key[0],
+                "group": key[1],
+                "index": key[2],
+                "host": entry["host"],
+                "state": {"started": "running", "stopped": "exited", "reserved": "created"}[entry["state"]],
+                "healthy": True,
+                "claims": claims,
+                "cores": entry["cores"],
+                "network": entry["network"],
+                "address": entry["address"],
+                "digest": spec.get("digest"),
+                "grade": spec["grade"],
+            }
+        )
+    return {**problem, "running": running}
