@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small text files of a host, read whole and replaced whole, and its commands."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+
+def read_text(path):
+    """Return the text of the file at ``path``, or ``None`` where there is none."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def write_text(path, text, mode=0o644):
+    """Replace the file at ``path`` in one step: a reader, or a power cut, finds the old text or the new, never a part.
+
+    Directories on the way are made. Raises ``OSError``.
+    """
+    directory = os.path.dirname(path)
+    os.makedirs(directory, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=directory)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(draft, mode)
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def remove(path):
+    """Remove the file at ``path`` if it is there."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def runner(module):
+    """Return a function that runs an argument list and returns ``(rc, out, err)``.
+
+    A command that is not installed is one that failed (127), so that a bare host can be looked at in check mode.
+    """
+    def run(args):
+        if module.get_bin_path(args[0]) is None:
+            return 127, "", f"{args[0]} is not installed"
+        return module.run_command(args)
+    return run
