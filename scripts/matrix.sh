@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Unit tests and sanity on the oldest, the usual and the newest ansible-core: matrix.sh unit|sanity [CORE...]
+#   matrix.sh unit               on all of them
+#   matrix.sh sanity 2.19        on one; PYTHONS=3.11 narrows the compile and import tests to one Python,
+#                                TESTS="--test validate-modules" narrows the tests
+# Each core has its own virtual environment (.venv-CORE) and works on a copy of the files that git knows or would take,
+# laid as ansible-test wants it: build/tree/ansible_collections/stowage/fleet.
+# An interpreter that is missing is an error, unless ABSENT_PYTHONS ("3.10 3.13") says that this machine has none.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+declare -A python_of=([2.16]=3.10 [2.19]=3.11 [2.21]=3.13)
+tree=$PWD/build/tree/ansible_collections/stowage/fleet
+
+copy_tree() {
+  rm -rf build/tree
+  mkdir -p "$tree" build/junit
+  # Files that are deleted in the working tree but still in the index are left out.
+  git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' path; do
+    [ -e "$path" ] || [ -L "$path" ] && printf '%s\0' "$path"
+  done | tar --null --files-from=- --create | tar --extract --directory "$tree"
+  # ansible-test takes the list of files from git.
+  git -C "$tree" init --quiet
+  git -C "$tree" add --all
+}
+
+prepare_core() {
+  local core=$1 wanted=${python_of[$1]} python
+  if ! python=$(find_python "$wanted"); then
+    case " ${ABSENT_PYTHONS:-} " in
+      *" $wanted "*)
+        say "!!!! NOT TESTED: ansible-core $core, because this machine has no Python $wanted (ABSENT_PYTHONS names it)"
+        return 1 ;;
+    esac
+    die "ansible-core $core is tested with Python $wanted, and there is none on PATH. Install it, or say that it is" \
+      "missing here: ABSENT_PYTHONS=$wanted make ..."
+  fi
+  make_venv ".venv-$core" "$python" "ansible-core==$core.*" -r requirements-unit.txt
+  link_collection ".venv-$core" "$tree"
+}
+
+unit() {
+  local core=$1
+  say "---- unit tests on ansible-core $core, Python ${python_of[$core]}"
+  (cd "$tree" && "$OLDPWD/.venv-$core/bin/python" -m pytest -q -p no:cacheprovider \
+    --junitxml="$OLDPWD/build/junit/unit-$core.xml" tests/unit)
+}
+
+sanity() {
+  local core=$1 python version versions=() tests=()
+  python=$PWD/.venv-$core/bin/python
+  read -ra tests <<< "${TESTS:-}"
+  say "---- sanity on ansible-core $core, Python ${python_of[$core]}"
+  # Without a list, the compile and import tests run on every Python on PATH that this core supports.
+  for version in ${PYTHONS:-}; do versions+=(--python "$version"); done
+  "$python" scripts/ansible_test_bootstrap.py
+  (cd "$tree" && PATH=$(sanity_path "$core") "$python" "$OLDPWD/.venv-$core/bin/ansible-test" sanity \
+    --color no --requirements --skip-test pslint "${versions[@]}" "${tests[@]}")
+}
+
+# The virtual environment first, then every Python that is found, so that hosts' code is imported on each of theirs.
+sanity_path() {
+  local folders="$PWD/.venv-$1/bin" version found
+  for version in 3.9 3.10 3.11 3.12 3.13 3.14; do
+    if found=$(find_python "$version"); then folders+=":$(dirname "$found")"; fi
+  done
+  say "$folders:$PATH"
+}
+
+what=${1:-}
+case $what in unit|sanity) shift ;; *) die "matrix.sh knows unit and sanity, not '$what'" ;; esac
+cores=("$@")
+[ "${#cores[@]}" -gt 0 ] || cores=(2.16 2.19 2.21)
+if [ "$what" = sanity ]; then need_packages shellcheck; fi
+copy_tree
+failed=()
+for core in "${cores[@]}"; do
+  [ -n "${python_of[$core]:-}" ] || die "The matrix has ansible-core ${!python_of[*]}, not $core"
+  if prepare_core "$core"; then "$what" "$core" || failed+=("$core"); fi
+done
+[ "${#failed[@]}" -eq 0 ] || die "$what failed on ansible-core ${failed[*]}"
