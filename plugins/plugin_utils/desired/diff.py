@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draws what a plan changes, like a code diff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...module_utils.sizes import human_size
+
+SIGNS = {"create": "+", "remove": "-", "update": "~", "move": "~", "start": "~", "stop": "~"}
+_VERBS = {"create": "", "remove": "", "update": "update ", "move": "move ", "start": "start ", "stop": "stop "}
+# A group that loses or gains this many at once is drawn as one line.
+_MOST_LINES_PER_GROUP = 12
+
+
+def draw_diff(
+    plan: Mapping[str, Any], held: Mapping[str, str], strays: Mapping[str, Iterable[str]], notes: Iterable[str]
+) -> str:
+    """Return the diff: one hunk per cluster, its changes by group, what can't be placed, and what waits.
+
+    :param held: why an instance is not changed now, by name.
+    :param strays: hosts with superfluous copies, by instance name.
+    """
+    lines: list[str] = []
+    for cluster, items in _by(plan["instances"], "cluster").items():
+        changed = [item for item in items if item["action"] in SIGNS]
+        if not changed:
+            continue
+        lines.append(f"@@ cluster {cluster}: {_count(changed)} @@")
+        for items_of_group in _by(changed, "group").values():
+            lines.extend(_draw_group(items_of_group, held))
+    for name, hosts in sorted(strays.items()):
+        lines.extend(f"- {name} on {host}  # a superfluous copy" for host in hosts)
+    for missing in plan.get("unplaced") or []:
+        lines.append(f"! {missing.get('text') or missing['name']}")
+        lines.extend(f"!   nearest: host {near['host']}: {near['text']}" for near in (missing.get("nearest") or [])[:3])
+        lines.extend(f"!   would help: {relaxation}" for relaxation in (missing.get("relaxations") or [])[:3])
+    lines.extend(f"# {note}" for note in [*(plan.get("notes") or []), *notes])
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _by(items: Iterable[Mapping[str, Any]], key: str) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for item in items:
+        found.setdefault(item[key], []).append(item)
+    return found
+
+
+def _count(items: list[Mapping[str, Any]]) -> str:
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item["action"]] = counts.get(item["action"], 0) + 1
+    return ", ".join(f"{counts[action]} to {action}" for action in SIGNS if action in counts)
+
+
+def _draw_group(items: list[Mapping[str, Any]], held: Mapping[str, str]) -> Iterable[str]:
+    now = [item for item in items if item["name"] not in held]
+    by_action = _by(now, "action")
+    for action in sorted(by_action, key=list(SIGNS).index):
+        same = by_action[action]
+        if len(same) > _MOST_LINES_PER_GROUP:
+            yield from (_draw(item) for item in same[: _MOST_LINES_PER_GROUP - 1])
+            rest = same[_MOST_LINES_PER_GROUP - 1 :]
+            hosts = {item["host"] for item in rest}
+            last = f"{rest[0]['name']} … {rest[-1]['name']}"
+            yield f"{SIGNS[action]} {_VERBS[action]}{last}: {len(rest)} more on {len(hosts)} hosts"
+        else:
+            yield from (_draw(item) for item in same)
+    for item in items:
+        if item["name"] in held:
+            yield f"  not now: {_draw(item)}  ({held[item['name']]})"
+
+
+def _draw(item: Mapping[str, Any]) -> str:
+    action = item["action"]
+    place = f"from {item.get('from_host')} to {item['host']}" if action == "move" else f"on {item['host']}"
+    text = f"{SIGNS[action]} {_VERBS[action]}{item['name']} {place}"
+    if action in ("create", "move", "update"):
+        text += f": {describe_share(item)}"
+    reasons = "; ".join(item.get("reasons") or [])
+    return f"{text}  # {reasons}" if reasons else text
+
+
+def describe_share(item: Mapping[str, Any]) -> str:
+    """Return what an instance gets, in words: cores, memory, disk, address."""
+    parts = []
+    if item.get("cores"):
+        cores = ranges(item["cores"])
+        parts.append(f"core {cores}" if len(item["cores"]) == 1 else f"cores {cores}")
+    elif item.get("cpus") is not None:
+        parts.append(f"{item['cpus']:g} cpus")
+    if item.get("memory"):
+        parts.append(human_size(item["memory"]))
+    if item.get("disk"):
+        parts.append(f"disk {human_size(item['disk'])}")
+    if item.get("address"):
+        parts.append(item["address"])
+    return ", ".join(parts) or "no share"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return numbers as the kernel writes CPU lists: 0-3,5."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], number]
+        else:
+            parts.append([number])
+    return ",".join("-".join(str(end) for end in part) for part in parts)
+
+
+def summarize(plan: Mapping[str, Any], held: Mapping[str, str]) -> str:
+    """Return the plan as one sentence."""
+    changed = [item for item in plan["instances"] if item["action"] in SIGNS and item["name"] not in held]
+    kept = sum(1 for item in plan["instances"] if item["action"] == "keep")
+    text = f"{_count(changed)}, {kept} to keep" if changed else f"nothing to change, {kept} to keep"
+    if held:
+        text += f", {len(held)} not now"
+    if plan.get("unplaced"):
+        text += f", {len(plan['unplaced'])} can't be placed"
+    return text

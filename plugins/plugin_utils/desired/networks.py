@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks: where instances get their addresses from."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from .complaints import Complaints, join, show
+
+VARIABLE = "stowage_networks"
+DRIVERS = ("macvlan", "ipvlan", "bridge")
+KEYS = ("driver", "parent", "subnet", "gateway", "ip_range", "internal", "mtu", "pool", "exclude", "options")
+# What the planner needs of a network; the rest is for the engines.
+FOR_PLANNER = ("pool", "exclude")
+EXPECTED_POOL = "expected an address, a range such as 172.30.0.128-172.30.0.250, or a CIDR"
+
+
+def read_networks(value: Any, complaints: Complaints) -> dict[str, dict[str, Any]]:
+    """Return the networks, each with ``pool`` and ``exclude`` as lists of texts."""
+    return {
+        name: _read_network(join(VARIABLE, name), item, complaints)
+        for name, item in complaints.named(VARIABLE, value).items()
+    }
+
+
+def _read_network(path: str, value: Any, complaints: Complaints) -> dict[str, Any]:
+    given = complaints.mapping(path, value, KEYS)
+    driver = complaints.choice(join(path, "driver"), given.get("driver", "macvlan"), DRIVERS, "macvlan")
+    network: dict[str, Any] = {"driver": driver}
+    if given.get("parent") is not None:
+        network["parent"] = complaints.text(join(path, "parent"), given["parent"])
+    elif driver != "bridge":
+        complaints.add(join(path, "parent"), "missing; expected the host's interface that the network sits on")
+    subnet = _read_subnet(join(path, "subnet"), given.get("subnet"), complaints)
+    if subnet is not None:
+        network["subnet"] = str(subnet)
+    if given.get("gateway") is not None:
+        gateway = _read_address(join(path, "gateway"), given["gateway"], subnet, complaints)
+        network["gateway"] = None if gateway is None else str(gateway)
+    if given.get("ip_range") is not None:
+        network["ip_range"] = complaints.text(join(path, "ip_range"), given["ip_range"])
+    if given.get("internal") is not None:
+        network["internal"] = complaints.boolean(join(path, "internal"), given["internal"])
+    if given.get("mtu") is not None:
+        network["mtu"] = complaints.whole(join(path, "mtu"), given["mtu"], lowest=68)
+    for name in FOR_PLANNER:
+        network[name] = _read_ranges(join(path, name), given.get(name), subnet, complaints)
+    if not given.get("pool"):
+        complaints.add(join(path, "pool"), f"missing; {EXPECTED_POOL}, or a list of them")
+    network["options"] = {
+        key: str(item) for key, item in complaints.mapping(join(path, "options"), given.get("options")).items()
+    }
+    return network
+
+
+def _read_subnet(path: str, value: Any, complaints: Complaints) -> Any:
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError as error:
+        complaints.add(path, f"{show(value)} is not a subnet ({error}); expected a CIDR such as 172.30.0.0/24")
+        return None
+
+
+def _read_address(path: str, value: Any, subnet: Any, complaints: Complaints) -> Any:
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        complaints.add(path, f"{show(value)} is not an address; expected one such as 172.30.0.1")
+        return None
+    if subnet is not None and address not in subnet:
+        complaints.add(path, f"{show(value)} lies outside the subnet; expected an address in {subnet}")
+    return address
+
+
+def _read_ranges(path: str, value: Any, subnet: Any, complaints: Complaints) -> list[str]:
+    """Check a range, or a list of them, and return them as a list of texts."""
+    if value is None:
+        return []
+    ranges = []
+    alone = not isinstance(value, (list, tuple))
+    for position, item in enumerate([value] if alone else value):
+        where = path if alone else join(path, position)
+        if not isinstance(item, str):
+            complaints.add(where, f"{show(item)} is not a text; {EXPECTED_POOL}")
+        elif _check_range(where, item, subnet, complaints):
+            ranges.append(item.replace(" ", ""))
+    return ranges
+
+
+def _check_range(path: str, text: str, subnet: Any, complaints: Complaints) -> bool:
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    try:
+        if "/" in text:
+            block = ipaddress.ip_network(text.strip())
+            ends = [block[0], block[-1]]
+        else:
+            ends = [ipaddress.ip_address(first), ipaddress.ip_address(last if dash else first)]
+    except ValueError:
+        complaints.add(path, f"{show(text)} is not a range of addresses; {EXPECTED_POOL}")
+        return False
+    if ends[0].version != ends[1].version or ends[0] > ends[1]:
+        complaints.add(path, f"{show(text)} runs backwards; expected the lower address first")
+        return False
+    if subnet is not None and not all(end in subnet for end in ends):
+        complaints.add(path, f"{show(text)} lies outside the subnet; expected addresses in {subnet}")
+        return False
+    return True
+
+
+def for_engines(networks: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the networks as options of the module containers."""
+    return [
+        {"name": name, **{key: value for key, value in network.items() if key not in FOR_PLANNER and value is not None}}
+        for name, network in sorted(networks.items())
+    ]

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fills in a type for one planned instance, and builds the options of the module containers for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...module_utils.labels import digest
+from ...module_utils.naming import instance_name
+from .complaints import Complaints, join
+from .grades import claims_of
+from .state import Desired
+from .types import VARIABLE, check_options
+from .values import Render, fill
+
+Instance = Mapping[str, Any]
+GONE = ("remove", "foreign")
+EXAMPLE_HOST = "example"
+EXAMPLE_ADDRESS = "192.0.2.1"  # of the block that RFC 5737 keeps for documentation
+_ABOUT_INSTANCE = (
+    "name", "cluster", "group", "index", "type", "grade", "host", "address", "network", "cores", "cpus", "memory",
+    "disk",
+)  # fmt: skip
+
+
+def describe(instance: Instance, labels: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a type's template sees as ``instance``, and others see of it in ``members``.
+
+    A label of the host, such as zone, stands beside the rest when its name is free, and always in ``labels``.
+    """
+    about = dict(labels)
+    about.update({name: instance.get(name) for name in _ABOUT_INSTANCE})
+    about["labels"] = dict(labels)
+    return about
+
+
+class Directory:
+    """Who is a member of which group, as the plan will have it."""
+
+    def __init__(self, instances: Iterable[Instance], labels: Mapping[str, Mapping[str, Any]]) -> None:
+        """``labels`` are those of each host, by host name."""
+        self._about: dict[str, dict[str, Any]] = {}
+        self._members: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for instance in sorted(instances, key=lambda item: (item["cluster"], item["group"], item["index"])):
+            if instance.get("action") in GONE:
+                continue
+            about = describe(instance, labels.get(str(instance.get("host")), {}))
+            self._about[instance["name"]] = about
+            groups = self._members.setdefault(instance["cluster"], {})
+            groups.setdefault(instance["group"], []).append(about)
+
+    def variables(self, name: str, groups: Iterable[str]) -> dict[str, Any]:
+        """Return ``instance`` and ``members`` for one instance; ``groups`` are all groups of its cluster."""
+        about = self._about[name]
+        members = self._members.get(about["cluster"], {})
+        return {"instance": about, "members": {group: members.get(group, []) for group in groups}}
+
+
+class Options:
+    """Builds container options; what can't be filled in goes to ``complaints``."""
+
+    def __init__(self, desired: Desired, render: Render, complaints: Complaints) -> None:
+        self._desired = desired
+        self._render = render
+        self._complaints = complaints
+
+    def of(self, instance: Instance, directory: Directory) -> dict[str, Any]:
+        """Return the options of ``containers`` for one planned instance, with its digest.
+
+        The digest covers the grade and the type *with its templates filled in*: when a member that the type names
+        comes, goes or moves, that is an update like any other, and the plan shows it.
+        """
+        group = self._desired.clusters[instance["cluster"]]["groups"][instance["group"]]
+        path = join(VARIABLE, group["type"])
+        variables = directory.variables(instance["name"], self._desired.clusters[instance["cluster"]]["groups"])
+        own = Complaints()
+        filled = fill(self._desired.types[group["type"]], self._render, path, own, variables)
+        if not own.sentences:
+            check_options(path, filled, own)
+        for sentence in own.sentences:
+            where, _colon, what = sentence.partition(": ")
+            self._complaints.add(where, f"{what} (as {instance['cluster']}/{instance['group']} uses it)")
+        options = {name: value for name, value in filled.items() if value is not None}
+        grade = self._desired.grades[group["grade"]]
+        options.update(_decided(instance, group, claims_of(grade)))
+        options["digest"] = digest({"type": filled, "grade": grade, "network": group["network"]})
+        return options
+
+
+def _decided(instance: Instance, group: Mapping[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
+    decided = {
+        "name": instance["name"],
+        "cluster": instance["cluster"],
+        "group": instance["group"],
+        "index": instance["index"],
+        "state": instance.get("state") or "started",
+        "type": group["type"],
+        "grade": group["grade"],
+        "claims": claims,
+        "cores": instance.get("cores") or None,
+        "cpus": instance.get("cpus"),
+        "cpuset": instance.get("cpuset") or None,
+        "mems": instance.get("mems") or None,
+        "memory": instance.get("memory"),
+        "disk": instance.get("disk"),
+        "resources": instance.get("resources") or None,
+        "network": instance.get("network"),
+        "address": instance.get("address"),
+    }
+    return {name: value for name, value in decided.items() if value is not None}
+
+
+def example_instances(desired: Desired) -> list[dict[str, Any]]:
+    """Return every wanted instance as if it were placed on one host, to check types before anything is planned."""
+    return [
+        {
+            "name": instance_name(cluster, group, index),
+            "cluster": cluster,
+            "group": group,
+            "index": index,
+            "type": spec["type"],
+            "grade": spec["grade"],
+            "action": "create",
+            "host": EXAMPLE_HOST,
+            "network": spec["network"],
+            "address": EXAMPLE_ADDRESS,
+            "cores": list(range(desired.grades[spec["grade"]].get("cores", 0))),
+            "cpus": desired.grades[spec["grade"]].get("cpus"),
+            "memory": desired.grades[spec["grade"]].get("memory"),
+            "disk": desired.grades[spec["grade"]].get("disk"),
+        }
+        for cluster, group, spec in desired.groups()
+        for index in range(spec["count"])
+    ]
+
+
+def check_types(desired: Desired, labels: Mapping[str, Any], render: Render, complaints: Complaints) -> None:
+    """Fill in each type once for each group that uses it, so that a broken one is refused before anything is touched.
+
+    :param labels: of any host, for types that use them.
+    """
+    examples = example_instances(desired)
+    directory = Directory(examples, {EXAMPLE_HOST: labels})
+    options = Options(desired, render, complaints)
+    for instance in examples:
+        if instance["index"] == 0:
+            options.of(instance, directory)

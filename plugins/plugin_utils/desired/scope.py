@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run that may not touch all hosts can do of a plan, and what has to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from ...module_utils.naming import instance_name
+
+Instance = Mapping[str, Any]
+CHANGES = ("create", "update", "move", "start", "stop", "remove")
+
+
+def hosts_of(instance: Instance) -> set[str]:
+    """Return the hosts that a change of this instance touches."""
+    hosts = {instance.get("host"), instance.get("from_host") if instance["action"] == "move" else None}
+    return {host for host in hosts if host}
+
+
+def find_held(plan: Mapping[str, Any], problem: Mapping[str, Any], allowed: Collection[str]) -> dict[str, str]:
+    """Return why an instance is not changed now, by name.
+
+    A change is held when its host is outside the limit, and when it builds on one that is: it would take cores, memory,
+    disk or an address that is not free yet, exist twice, or start before what it requires.
+    """
+    changing = [item for item in plan["instances"] if item["action"] in CHANGES]
+    held = dict(_outside(changing, allowed))
+    if not held:
+        return {}
+    scope = _Scope(changing, plan["steps"], problem, held)
+    while scope.hold_more():
+        pass
+    return scope.held
+
+
+def _outside(changing: Iterable[Instance], allowed: Collection[str]) -> Iterable[tuple[str, str]]:
+    for item in changing:
+        beyond = sorted(hosts_of(item) - set(allowed))
+        if not beyond:
+            continue
+        if len(beyond) < len(hosts_of(item)):
+            yield item["name"], f"moves from {item['from_host']} to {item['host']}, and {beyond[0]} is outside --limit"
+        else:
+            yield item["name"], f"{beyond[0]} is outside --limit"
+
+
+class _Scope:
+    """Follows what is held to what builds on it."""
+
+    def __init__(
+        self,
+        changing: list[Instance],
+        steps: Iterable[Mapping[str, Any]],
+        problem: Mapping[str, Any],
+        held: dict[str, str],
+    ) -> None:
+        self.held = held
+        self._changing = changing
+        self._steps = list(steps)
+        self._facts = {host["name"]: host for host in problem["hosts"]}
+        self._before = {instance_name(run["cluster"], run["group"], run["index"]): run for run in problem["running"]}
+
+    def hold_more(self) -> bool:
+        """Hold what builds on something held; say whether there was any."""
+        more = {**self._wait(), **self._lack_room(), **self._lack_address()}
+        fresh = {name: reason for name, reason in more.items() if name not in self.held}
+        self.held.update(fresh)
+        return bool(fresh)
+
+    def _stuck(self) -> Iterable[tuple[str, Mapping[str, Any]]]:
+        """Yield (name, how it runs) of everything that stays where it is because its change is held."""
+        return ((name, self._before[name]) for name in self.held if name in self._before)
+
+    def _lack_address(self) -> dict[str, str]:
+        taken = {(run.get("network"), run["address"]): name for name, run in self._stuck() if run.get("address")}
+        blocked = {}
+        for item in self._changing:
+            owner = taken.get((item.get("network"), item.get("address")))
+            if owner and owner != item["name"] and item["action"] != "remove":
+                blocked[item["name"]] = f"its address {item['address']} is still held by {owner}"
+        return blocked
+
+    def _lack_room(self) -> dict[str, str]:
+        """Find what would land on something that stays in place."""
+        stuck: dict[str, list[str]] = {}
+        for name, run in self._stuck():
+            stuck.setdefault(run["host"], []).append(name)
+        blocked = {}
+        for item in self._changing:
+            owners = stuck.get(str(item.get("host")))
+            if not owners or item["name"] in self.held or item["action"] not in ("create", "update", "move"):
+                continue
+            cores = {core: name for name in owners for core in self._before[name].get("cores") or []}
+            shared = [core for core in item.get("cores") or [] if core in cores]
+            if shared:
+                blocked[item["name"]] = f"core {shared[0]} of {item['host']} is still held by {cores[shared[0]]}"
+            elif not self._fits(item):
+                blocked[item["name"]] = f"{item['host']} has no room for it while {', '.join(owners)} stays there"
+        return blocked
+
+    def _fits(self, newcomer: Instance) -> bool:
+        """Say whether the sums of its host hold, with all that stays, all that is held, and all that is applied."""
+        host = newcomer["host"]
+        leaving = {item["name"] for item in self._changing if item["name"] not in self.held}
+        for dimension in ("memory", "disk"):
+            room = (self._facts[host].get("resources") or {}).get(dimension)
+            if not newcomer.get(dimension) or room is None:
+                continue
+            room -= (self._facts[host].get("reserved") or {}).get(dimension) or 0
+            room -= sum(
+                (run.get("claims") or {}).get(dimension) or 0
+                for name, run in self._before.items()
+                if run["host"] == host and name not in leaving
+            )
+            room -= sum(
+                item.get(dimension) or 0
+                for item in self._changing
+                if item.get("host") == host and item["name"] in leaving and item["action"] != "remove"
+            )
+            if room < 0:
+                return False
+        return True
+
+    def _wait(self) -> dict[str, str]:
+        stuck = {
+            step["index"]: step["name"] for step in self._steps if any(name in self.held for name in step["instances"])
+        }
+        waiting = {}
+        for step in self._steps:
+            awaited = next((index for index in step.get("waits_for") or [] if index in stuck), None)
+            if awaited is not None:
+                stuck.setdefault(step["index"], step["name"])
+                for name in step["instances"]:
+                    waiting[name] = f"waits for '{stuck[awaited]}', which this run does not complete"
+        return waiting

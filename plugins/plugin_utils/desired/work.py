@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turns a plan's steps into the work of each host: options of the module containers, per step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from ...module_utils.naming import instance_name
+from .planning import Planned
+
+Work = dict[str, dict[str, list[Any]]]
+
+
+def build_steps(planned: Planned, held: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the steps to run, each with ``hosts``: what every host has to converge and to remove.
+
+    A step that moves becomes two, since an address may not exist twice. Superfluous copies that a dead run left
+    behind go first. Steps of which nothing is left to do are dropped; ``waits_for`` follows the new numbers.
+    """
+    steps = [_step("Remove superfluous copies", "remove", _stray_work(planned), [], sorted(planned.strays))]
+    if not planned.strays:
+        steps = []
+    becomes: dict[int, list[int]] = {}
+    by_name = {item["name"]: item for item in planned.plan["instances"]}
+    for step in planned.plan["steps"]:
+        waits = sorted({new for old in step.get("waits_for") or [] for new in becomes.get(old, [])})
+        instances = [by_name[name] for name in step["instances"] if name not in held]
+        for part in _parts(step, instances, planned.options, waits):
+            if part["kind"] == "create" and becomes.get(step["index"]):
+                part["waits_for"] = sorted({*waits, *becomes[step["index"]]})
+            part["index"] = len(steps)
+            becomes.setdefault(step["index"], []).append(part["index"])
+            steps.append(part)
+        if step["index"] not in becomes:
+            # Nothing of it is left to do, so who waits for it waits for what it waited for.
+            becomes[step["index"]] = waits
+    for index, step in enumerate(steps):
+        step["index"] = index
+    return steps
+
+
+def _parts(
+    step: Mapping[str, Any], instances: list[Mapping[str, Any]], options: Mapping[str, Any], waits: list[int]
+) -> Iterable[dict[str, Any]]:
+    leaving: Work = {}
+    coming: Work = {}
+    gone, come = [], []
+    removing = step["kind"] == "remove"
+    for item in instances:
+        if item["action"] == "remove" or removing or item["action"] == "move":
+            _on(leaving, item.get("from_host") or item["host"])["remove"].append(item["name"])
+            gone.append(item["name"])
+        if item["action"] != "remove" and not removing:
+            _on(coming, item["host"])["instances"].append(options[item["name"]])
+            come.append(item["name"])
+    if leaving and coming:
+        yield _step(f"{step['name']}: clear the old place", "remove", leaving, waits, gone)
+        yield _step(step["name"], "create", coming, waits, come)
+    elif leaving:
+        yield _step(step["name"], "remove", leaving, waits, gone)
+    elif coming:
+        yield _step(step["name"], "apply", coming, waits, come)
+
+
+def _step(name: str, kind: str, hosts: Work, waits: list[int], instances: list[str]) -> dict[str, Any]:
+    return {"index": 0, "name": name, "kind": kind, "waits_for": waits, "instances": instances, "hosts": hosts}
+
+
+def _on(work: Work, host: str) -> dict[str, list[Any]]:
+    return work.setdefault(host, {"instances": [], "remove": []})
+
+
+def _stray_work(planned: Planned) -> Work:
+    work: Work = {}
+    for name, hosts in sorted(planned.strays.items()):
+        for host in hosts:
+            _on(work, host)["remove"].append(name)
+    return work
+
+
+def build_keep(planned: Planned, hosts: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return what stays on each of ``hosts``, as container options, so that drift is seen and undone."""
+    keep: dict[str, list[dict[str, Any]]] = {host: [] for host in hosts}
+    for item in planned.plan["instances"]:
+        if item["action"] == "keep" and item["host"] in keep and item["name"] in planned.options:
+            keep[item["host"]].append(planned.options[item["name"]])
+    return keep
+
+
+def build_ledger(planned: Planned, held: Mapping[str, str]) -> dict[str, Any]:
+    """Return what every host remembers of a plan: all instances with their digests, and all hosts.
+
+    A change that is held is remembered as it is, not as it will be.
+    """
+    running = {instance_name(run["cluster"], run["group"], run["index"]): run for run in planned.problem["running"]}
+    instances = []
+    for item in planned.plan["instances"]:
+        name = item["name"]
+        if name in held and name in running:
+            kept = {key: running[name].get(key) for key in ("host", "cores", "address", "network", "grade")}
+            instances.append({**item, **kept, "digest": None})
+        elif name not in held and item["action"] != "remove":
+            digest = planned.options.get(name, {}).get("digest", item.get("digest"))
+            instances.append({**item, "digest": digest})
+    return {"instances": instances, "hosts": planned.problem["hosts"]}
