@@ -18,31 +18,50 @@ OLD_FILE = ".before-stowage"
 
 
 def converge(service, path, config, check_mode=False):
-    """Bring the engine that is ``service`` to run with ``config`` (a dict), kept in the file ``path``.
+    """Bring the engine that is ``service`` to run, now and at boot, with ``config`` (a dict), kept in the file ``path``.
 
-    Returns ``{"changed", "restarted", "validated", "diff"}``. Raises ``InvalidInput`` when the engine's validator refuses the
-    configuration (nothing was touched then), ``EngineError`` when the engine did not come up with it, ``HostError``
-    where there is no engine.
+    Returns ``{"changed", "restarted", "validated", "diff"}``. Raises ``InvalidInput`` when the engine's validator
+    refuses the configuration (nothing was touched then), ``EngineError`` when the engine did not come up with it,
+    ``HostError`` where there is no engine.
     """
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
     before = read_text(path)
     unfinished = read_text(path + OLD_FILE)
-    changed = parsed(before) != config or unfinished is not None
-    result = {"changed": changed, "restarted": False, "validated": False,
-              "diff": {"before_header": path, "after_header": path,
-                       "before": (before or "") if changed else text, "after": text}}
-    if not changed:
+    new_file = parsed(before) != config or unfinished is not None
+    enabled, active = service.enabled(), service.active()
+    result = {"changed": new_file or not (enabled and active), "restarted": False, "validated": False,
+              "diff": {"before": shown(path, (before or "") if new_file else text, enabled, active),
+                       "after": shown(path, text, True, True)}}
+    if not result["changed"]:
         return result
     if service.installed():
-        _refuse_bad(service, path, text)
-        result["validated"] = True
+        if new_file:
+            _refuse_bad(service, path, text)
+            result["validated"] = True
     elif not check_mode:
         raise HostError(f"There is no engine on this host: the program {service.program} was not found. "
                         f"{path} was left as it is.")
-    if not check_mode:
+    if check_mode:
+        return result
+    if not enabled:
+        service.enable()
+    if new_file:
         _switch(service, path, text, before if unfinished is None else (unfinished or None), config)
-        result["restarted"] = True
+    elif not active:
+        _start(service, path)
+    result["restarted"] = new_file or not active
     return result
+
+
+def shown(path, text, enabled, active):
+    """Return what a diff shows of the engine: its file, and how its service stands."""
+    return f"# {path}\n{text}# service: {'enabled' if enabled else 'disabled'}, {'runs' if active else 'does not run'}\n"
+
+
+def _start(service, path):
+    reason = service.restart()
+    if reason is not None:
+        raise EngineError(f"The engine does not come up: {reason}. {path} was not changed by this run.")
 
 
 def parsed(text):

@@ -17,6 +17,7 @@ import socket
 import tempfile
 import time
 
+from ansible_collections.stowage.fleet.plugins.module_utils.errors import HostError
 from ansible_collections.stowage.fleet.plugins.module_utils.files import write_text
 
 NOBODY = 65534
@@ -66,6 +67,16 @@ class EngineService:
             return None if NEEDS_ROOT in said else last_line(said).replace(path, "daemon.json")
         finally:
             shutil.rmtree(draft)
+
+    def enabled(self):
+        """Say whether the service starts at boot."""
+        return self.run(["systemctl", "is-enabled", "--quiet", self.name])[0] == 0
+
+    def enable(self):
+        """Let the service start at boot. Raises ``HostError`` where systemd refuses."""
+        code, out, err = self.run(["systemctl", "enable", self.name])
+        if code != 0:
+            raise HostError(f"The service {self.name} can't be enabled: {last_line(out + err)}.")
 
     def active(self):
         """Say whether the service runs. Asks systemd, since asking the engine's socket would start it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: engine_config
-short_description: Configure the Docker engine, and go back when it does not come up
+short_description: Run the Docker engine with a configuration, and go back when it does not come up
 version_added: 0.1.0
 author:
   - The stowage.fleet maintainers (@stowage)
@@ -18,6 +18,7 @@ description:
     C(--validate); their check is had by starting them as nobody, which stops right after it.
   - When the engine does not come up with the new configuration, the old file is put back and the engine started with
     it. The task fails then, and says what the engine said.
+  - Enables the engine's service and starts it when it does not run.
   - Turns live-restore on in the running engine before the restart, so that containers live on also when it was off.
   - A run that died between writing and restarting is finished by the next one.
   - Needs systemd.
@@ -72,11 +73,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 restarted:
-  description: Whether the engine was restarted.
+  description: Whether the engine was restarted, or started.
   type: bool
   returned: success
 validated:
-  description: Whether the engine's validator was asked. It is not when nothing changes.
+  description: Whether the engine's validator was asked. It is not when the configuration does not change.
   type: bool
   returned: success
 """
