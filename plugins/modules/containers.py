@@ -394,7 +394,7 @@ options:
       - Directory of the disk pool, whose file system the sum of all disks must fit.
       - The engine's own directory counts while it does not exist.
     type: path
-    default: /var/lib/stowage
+    default: /var/lib/stowage/pool
   state_dir:
     description: Directory of the ledger and of what labels can't say any more, in one directory per fleet.
     type: path

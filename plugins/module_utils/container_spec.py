@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The argument spec of the module ``containers``."""
+
+from __future__ import annotations
+
+from .container_options import INSTANCE_SPEC
+from .engine import ENGINE_SPEC
+
+STATE_DIR = "/var/lib/stowage"
+POOL = "/var/lib/stowage/pool"
+
+NETWORK_SPEC = {
+    "name": {"type": "str", "required": True},
+    "driver": {"type": "str", "choices": ["bridge", "macvlan", "ipvlan"], "default": "bridge"},
+    "parent": {"type": "str"},
+    "subnet": {"type": "str"},
+    "gateway": {"type": "str"},
+    "ip_range": {"type": "str"},
+    "internal": {"type": "bool", "default": False},
+    "mtu": {"type": "int"},
+    "options": {"type": "dict", "default": {}},
+}
+PLAN_SPEC = {
+    "id": {"type": "str", "required": True},
+    "serial": {"type": "int", "required": True},
+    "base_serial": {"type": "int", "required": True},
+}
+MODULE_SPEC = {
+    **ENGINE_SPEC,
+    "instances": {"type": "list", "elements": "dict", "options": INSTANCE_SPEC, "default": []},
+    "remove": {"type": "list", "elements": "str", "default": []},
+    "networks": {"type": "list", "elements": "dict", "options": NETWORK_SPEC, "default": []},
+    "prune_networks": {"type": "bool", "default": False},
+    "plan": {"type": "dict", "options": PLAN_SPEC},
+    "claim": {"type": "bool", "default": False},
+    "ledger": {"type": "dict", "default": {}},
+    "by": {"type": "str", "default": "unknown"},
+    "host_name": {"type": "str"},
+    "pool": {"type": "path", "default": POOL},
+    "state_dir": {"type": "path", "default": STATE_DIR},
+    "reserved": {"type": "dict", "default": {}},
+    "resources": {"type": "dict", "default": {}},
+    "pull": {"type": "str", "choices": ["missing", "never", "always"], "default": "missing"},
+    "parallel": {"type": "int", "default": 8},
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "int", "default": 120},
+    "lock_timeout": {"type": "int", "default": 60},
+}

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One at a time: the lock that is held while a host converges."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from datetime import datetime, timezone
+
+from .errors import HostError, LockHeld
+
+LOCK_DIR = "/run/lock"
+_PAUSE = 0.05
+
+
+@contextlib.contextmanager
+def host_lock(fleet, holder, timeout, directory=LOCK_DIR):
+    """Hold the host's lock for ``fleet``. The kernel gives it back when the holder dies, however it dies.
+
+    :param holder: who holds it, shown to others who wait in vain.
+    :param timeout: seconds to wait for it.
+    :raises LockHeld: naming the holder.
+    """
+    path = os.path.join(directory, f"stowage-{fleet}.lock")
+    try:
+        os.makedirs(directory, exist_ok=True)
+        # Anyone may make files in /run/lock, so a link in place of the file is not followed.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        raise HostError(f"The lock {path} can't be opened: {error.strerror}") from error
+    try:
+        _acquire(handle, path, timeout)
+        since = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{holder} (process {os.getpid()}, since {since})".encode(), 0)
+        yield
+        os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle, path, timeout):
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise HostError(f"The lock {path} can't be taken: {error.strerror}") from error
+        if time.monotonic() >= deadline:
+            holder = os.pread(handle, 500, 0).decode("utf-8", "replace").strip() or "somebody who left no name"
+            raise LockHeld(
+                f"This host is being worked on by {holder}. Waited {timeout} seconds for {path}; nothing was changed"
+            )
+        time.sleep(_PAUSE)

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks of the engine's own drivers: there, with the wanted settings, and gone when nobody wants them."""
+
+from __future__ import annotations
+
+import os
+
+from .engine import name_path
+from .errors import HostError, StowageError
+from .labels import FLEET
+
+_MTU = "com.docker.network.driver.mtu"
+
+
+def _driver_options(wanted):
+    options = {str(key): str(value) for key, value in (wanted.get("options") or {}).items()}
+    if wanted.get("parent"):
+        options["parent"] = wanted["parent"]
+    if wanted.get("mtu"):
+        options[_MTU] = str(wanted["mtu"])
+    return options
+
+
+def _addresses(wanted):
+    fields = {"Subnet": wanted.get("subnet"), "Gateway": wanted.get("gateway"), "IPRange": wanted.get("ip_range")}
+    return {field: value for field, value in fields.items() if value}
+
+
+def differing(wanted, network):
+    """Return {setting: (before, after)} of what an existing network has otherwise. Settings not given do not count."""
+    found = {}
+    if network["Driver"] != wanted["driver"]:
+        found["driver"] = (network["Driver"], wanted["driver"])
+    if bool(network.get("Internal")) != bool(wanted.get("internal")):
+        found["internal"] = (network.get("Internal"), wanted.get("internal"))
+    have = network.get("Options") or {}
+    for key, value in _driver_options(wanted).items():
+        if have.get(key) != value:
+            found[key] = (have.get(key), value)
+    configs = (network.get("IPAM") or {}).get("Config") or [{}]
+    for field, value in _addresses(wanted).items():
+        if value not in [config.get(field) for config in configs]:
+            found[field.lower()] = (configs[0].get(field), value)
+    return found
+
+
+class Networks:
+    """The networks of one engine."""
+
+    def __init__(self, engine, fleet, check):
+        self._engine = engine
+        self._fleet = fleet
+        self._check = check
+        self._found = {network["Name"]: network for network in engine.list_networks()}
+        self.failed = {}
+
+    def ids(self):
+        """Return {name: id}."""
+        return {name: network["Id"] for name, network in self._found.items()}
+
+    def ensure(self, wanted):
+        """Make all wanted networks exist as wanted; return one result each. One that fails does not stop the others."""
+        results = []
+        for network in wanted:
+            try:
+                results.append(self._ensure(network))
+            except StowageError as error:
+                self.failed[network["name"]] = error.message
+                results.append(_result(network["name"], "none", error.message, failed=True))
+        return results
+
+    def _ensure(self, wanted):
+        name = wanted["name"]
+        network = self._found.get(name)
+        if network is None:
+            self._create(wanted)
+            return _result(name, "created")
+        differs = differing(wanted, network)
+        if not differs:
+            return _result(name, "none")
+        said = ", ".join(f"{key} {before!r} instead of {after!r}" for key, (before, after) in differs.items())
+        if (network.get("Labels") or {}).get(FLEET) != self._fleet:
+            raise HostError(f"network {name} exists with {said}, and is not this fleet's to change")
+        users = self._users(network)
+        if users:
+            raise HostError(f"network {name} exists with {said}, and is in use by {', '.join(users)}")
+        if not self._check:
+            self._engine.call("DELETE", name_path("networks", network["Id"]))
+        self._create(wanted)
+        return _result(name, "recreated", said)
+
+    def _users(self, network):
+        """Names of containers on the network; also of stopped ones, which the network's own list leaves out."""
+        found = self._engine.call(
+            "GET", "/containers/json", {"all": 1, "filters": f'{{"network": ["{network["Id"]}"]}}'}
+        )
+        return sorted(container["Names"][0].lstrip("/") for container in found)
+
+    def _create(self, wanted):
+        parent = wanted.get("parent")
+        # With a dot the driver itself makes the VLAN interface.
+        if parent and "." not in parent and not os.path.exists(f"/sys/class/net/{parent}"):
+            there = ", ".join(sorted(os.listdir("/sys/class/net")))
+            raise HostError(f"network {wanted['name']}: this host has no interface {parent}; it has {there}")
+        if self._check:
+            return
+        ipam = {"Config": [_addresses(wanted)]} if _addresses(wanted) else {}
+        made = self._engine.call(
+            "POST",
+            "/networks/create",
+            body={
+                "Name": wanted["name"],
+                "CheckDuplicate": True,
+                "Driver": wanted["driver"],
+                "Internal": bool(wanted.get("internal")),
+                "Options": _driver_options(wanted),
+                "Labels": {FLEET: self._fleet},
+                "IPAM": {"Driver": "default", **ipam},
+            },
+        )
+        self._found[wanted["name"]] = {"Name": wanted["name"], "Id": made["Id"]}
+
+    def prune(self, wanted):
+        """Remove networks of this fleet that are not wanted and that no container uses; return one result each."""
+        keep = {network["name"] for network in wanted}
+        results = []
+        for name, network in sorted(self._found.items()):
+            if name in keep or (network.get("Labels") or {}).get(FLEET) != self._fleet or self._users(network):
+                continue
+            if not self._check:
+                self._engine.call("DELETE", name_path("networks", network["Id"]))
+            results.append(_result(name, "removed", "no longer wanted, and nothing uses it"))
+        return results
+
+
+def _result(name, action, msg="", failed=False):
+    return {"name": name, "action": action, "changed": action != "none", "failed": failed, "msg": msg}
