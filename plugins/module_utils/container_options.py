@@ -130,7 +130,14 @@ OPTIONS = (
     Option("memory", TEXT, (HOST, "Memory"), _own(parse_size), v.as_number, unset=0, live=True),
     # Memory and swap together; the same figure means no swap. Kernels that can't limit swap report -1.
     Option(
-        "memory_and_swap", None, (HOST, "MemorySwap"), _own(parse_size), v.as_number, unset=0, live=True, source="memory"
+        "memory_and_swap",
+        None,
+        (HOST, "MemorySwap"),
+        _own(parse_size),
+        v.as_number,
+        unset=0,
+        live=True,
+        source="memory",
     ),
     Option("network", TEXT, (HOST, "NetworkMode"), show=v.as_network, unset="bridge"),
     # What the type says.

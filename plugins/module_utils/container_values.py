@@ -45,9 +45,10 @@ def make_words(value):
 
 def make_text_map(value):
     """A dictionary whose values are text; whole numbers are taken as such, since they read back the same."""
-    bad = [f"{key}: {item!r}" for key, item in value.items() if isinstance(item, bool) or not isinstance(item, (str, int))]
+    bad = {key: item for key, item in value.items() if isinstance(item, bool) or not isinstance(item, (str, int))}
     if bad:
-        raise InvalidInput(f"{', '.join(bad)}; expected strings or whole numbers (put the value in quotes)")
+        said = ", ".join(f"{key}: {item!r}" for key, item in bad.items())
+        raise InvalidInput(f"{said}; expected strings or whole numbers (put the value in quotes)")
     return {str(key): str(item) for key, item in value.items()}
 
 

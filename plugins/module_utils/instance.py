@@ -296,7 +296,7 @@ def fits(container, made):
     used = set(parse_cpulist(container["HostConfig"].get("CpusetCpus")))
     memory = made.get("memory") or 0
     has = container["HostConfig"].get("Memory") or 0
-    return (not allowed or bool(used) and used <= allowed) and (not memory or 0 < has <= memory)
+    return (not allowed or (bool(used) and used <= allowed)) and (not memory or 0 < has <= memory)
 
 
 def carry_volumes(made, container):

@@ -1,0 +1,201 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The observation of a host: what it has, and what of it is in use by whom. Changes nothing."""
+
+from __future__ import annotations
+
+import platform
+from concurrent.futures import ThreadPoolExecutor
+
+from .capacity import disk, memory, named_amounts, topology
+from .container_values import parse_cpulist
+from .engine import ENGINE_SPEC, Engine, NotFound
+from .errors import HostError, InvalidInput
+from .ledger import read_ledger, read_records
+from .naming import check_name
+from .owned import Owned, current_spec, identity
+
+VERSION = 1
+STATES = ["active", "cordoned", "drained"]
+HOST_INFO_SPEC = {
+    **ENGINE_SPEC,
+    "labels": {"type": "dict", "default": {}},
+    "reserved": {"type": "dict", "default": {}},
+    "resources": {"type": "dict", "default": {}},
+    "state": {"type": "str", "choices": STATES, "default": "active"},
+    "host_name": {"type": "str"},
+    "pool": {"type": "path", "default": "/var/lib/stowage/pool"},
+    "state_dir": {"type": "path", "default": "/var/lib/stowage"},
+    "parallel": {"type": "int", "default": 8},
+}
+_COUNTED = ("memory", "disk")
+
+
+def observe(params):
+    """Return (host, warnings): the observation of this host as docs/architecture.md describes it.
+
+    :raises StowageError: when the input is wrong or the engine does not answer.
+    """
+    check_name(params["fleet"], "fleet")
+    warnings = []
+    named, reserved = _amounts(params)
+    engine = Engine(params["docker_host"], params["engine_timeout"])
+    info = engine.info()
+    host = {
+        "version": VERSION,
+        "name": params["host_name"] or platform.node(),
+        "engine": _engine(engine, info),
+        "cpus": topology(),
+        "resources": {**named, "memory": memory(), "disk": disk(params["pool"], info.get("DockerRootDir"))},
+        "reserved": reserved,
+        "labels": {str(name): _label(value) for name, value in params["labels"].items()},
+        "state": params["state"],
+        "networks": [_network(network) for network in engine.list_networks()],
+        "ledger": _ledger(params, warnings),
+    }
+    owned = Owned(engine.list_containers(), params["fleet"])
+    records = read_records(params["state_dir"], params["fleet"])
+    with ThreadPoolExecutor(max_workers=max(1, params["parallel"])) as pool:
+        host["containers"] = _containers(owned.instances, owned, engine, records, pool, warnings)
+        others = _containers(owned.others(), owned, engine, {}, pool, [])
+    host["others"] = [{key: one[key] for key in ("name", "fleet", "claims", "cores")} for one in others]
+    return host, warnings
+
+
+def _amounts(params):
+    named = named_amounts(params["resources"], "resources")
+    reserved = named_amounts(params["reserved"], "reserved")
+    taken = [name for name in ("cores", "cpus", *_COUNTED) if name in named]
+    if taken:
+        raise InvalidInput(f"resources.{taken[0]}: is measured on the host; expected names of further resources")
+    unknown = sorted(set(reserved) - {"cores", *_COUNTED, *named})
+    if unknown:
+        raise InvalidInput(f"reserved.{unknown[0]}: is no resource of this host; expected cores, memory, disk or one "
+                           f"of its named resources ({', '.join(sorted(named)) or 'it has none'})")
+    return named, reserved
+
+
+def _label(value):
+    """A label's value stays a number where it is one, for rules that compare; anything else is text."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+def _engine(engine, info):
+    version = engine.version()
+    return {
+        "version": version.get("Version"),
+        "api_version": version.get("ApiVersion"),
+        # Engines before 20.10 do not say, and know only version 1.
+        "cgroup_version": int(info.get("CgroupVersion") or 1),
+        "cgroup_driver": info.get("CgroupDriver"),
+        "storage_driver": info.get("Driver"),
+        "root_dir": info.get("DockerRootDir"),
+        "live_restore": bool(info.get("LiveRestoreEnabled")),
+        "log_driver": info.get("LoggingDriver"),
+        "swap_limit": bool(info.get("SwapLimit")),
+        "kernel": info.get("KernelVersion"),
+        "os": info.get("OperatingSystem"),
+        "architecture": info.get("Architecture"),
+    }
+
+
+def _network(network):
+    options = network.get("Options") or {}
+    config = ((network.get("IPAM") or {}).get("Config") or [{}])[0]
+    return {
+        "name": network["Name"],
+        "driver": network["Driver"],
+        "parent": options.get("parent"),
+        "subnet": config.get("Subnet"),
+        "gateway": config.get("Gateway"),
+        "internal": bool(network.get("Internal")),
+        "labels": network.get("Labels") or {},
+    }
+
+
+def _ledger(params, warnings):
+    try:
+        return read_ledger(params["state_dir"], params["fleet"])
+    except HostError as error:
+        warnings.append(error.message)
+        return None
+
+
+def _containers(listed, owned, engine, records, pool, warnings):
+    found = []
+    inspections = pool.map(lambda container: _inspect(engine, container), listed.values())
+    for (name, container), inspection in zip(listed.items(), inspections):
+        who = identity(name, container)
+        if inspection is None:
+            continue
+        if who is None:
+            warnings.append(f"Container {name} carries the fleet's label, but its other labels do not say its name")
+            continue
+        found.append(describe(name, who, inspection, current_spec(container, records)))
+    return sorted(found, key=lambda one: (one["cluster"], one["group"], one["index"]))
+
+
+def _inspect(engine, container):
+    try:
+        return engine.inspect(container["Id"])
+    except NotFound:
+        return None  # gone since the list was made
+
+
+def describe(name, who, inspection, spec):
+    """Return one container as the observation shows it: what the engine reports, and what was promised.
+
+    :param who: (cluster, group, index).
+    :param spec: what it was promised; None when nobody knows, and then it holds what the engine confines it to.
+    """
+    confined, state, config = inspection["HostConfig"], inspection["State"], inspection["Config"]
+    cpuset = parse_cpulist(confined.get("CpusetCpus"))
+    spec = spec or {"claims": {"memory": confined.get("Memory") or 0}, "damaged": True}
+    exclusive = bool(spec["claims"].get("cores"))
+    network, address = _address(inspection)
+    return {
+        "name": name,
+        "fleet": (config.get("Labels") or {}).get("stowage.fleet"),
+        "cluster": who[0],
+        "group": who[1],
+        "index": who[2],
+        "id": inspection["Id"],
+        "image": config.get("Image"),
+        "image_id": inspection["Image"],
+        "state": state["Status"],
+        "health": (state.get("Health") or {}).get("Status") or "",
+        "exit_code": state.get("ExitCode"),
+        "restarts": inspection.get("RestartCount") or 0,
+        "oom_killed": bool(state.get("OOMKilled")),
+        "started_at": state.get("StartedAt"),
+        "cores": cpuset if exclusive else [],
+        "cpuset": cpuset,
+        "cpus": _cpus(confined),
+        "memory": confined.get("Memory") or 0,
+        "network": network,
+        "address": address,
+        "digest": spec.get("digest") or "",
+        "grade": spec.get("grade") or "",
+        "type": spec.get("type") or "",
+        "claims": spec["claims"],
+        "volumes": [
+            {"name": mount.get("Name"), "source": mount.get("Source"), "target": mount.get("Destination")}
+            for mount in inspection.get("Mounts") or []
+            if mount.get("Type") in ("volume", "bind")
+        ],
+    }
+
+
+def _cpus(confined):
+    nano = confined.get("NanoCpus")
+    return nano / 1e9 if nano else None
+
+
+def _address(inspection):
+    """The address that it has, or that it will have again when it starts."""
+    mode = inspection["HostConfig"].get("NetworkMode") or "default"
+    name = "bridge" if mode == "default" else mode
+    endpoint = ((inspection.get("NetworkSettings") or {}).get("Networks") or {}).get(name) or {}
+    address = endpoint.get("IPAddress") or (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
+    return name, address or None
