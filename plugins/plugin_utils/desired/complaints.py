@@ -41,12 +41,21 @@ class Complaints:
     def __init__(self) -> None:
         self.sentences: list[str] = []
         self._paths: set[str] = set()
+        self._unreadable: list[str] = []
 
     def add(self, path: str, sentence: str) -> None:
-        """Note that what stands at ``path`` is wrong. Only the first complaint of a path is kept."""
-        if path not in self._paths:
+        """Note that what stands at ``path`` is wrong.
+
+        Only the first complaint of a path is kept, and none about what would stand below something unreadable.
+        """
+        if path not in self._paths and not any(_is_within(path, above) for above in self._unreadable):
             self._paths.add(path)
             self.sentences.append(f"{path}: {sentence}")
+
+    def _refuse(self, path: str, sentence: str) -> None:
+        """Note that ``path`` is of another shape than expected, so nothing below it can be judged."""
+        self.add(path, sentence)
+        self._unreadable.append(path)
 
     def covers(self, path: str) -> bool:
         """Say whether ``path``, or something above or below it, has been complained about."""
@@ -62,7 +71,7 @@ class Complaints:
         if value is None:
             return {}
         if not isinstance(value, Mapping):
-            self.add(path, f"{show(value)} is not a mapping; expected keys with values")
+            self._refuse(path, f"{show(value)} is not a mapping; expected keys with values")
             return {}
         known = None if keys is None else sorted(keys)
         result = {}
@@ -88,7 +97,7 @@ class Complaints:
         if value is None:
             return []
         if not isinstance(value, (list, tuple)):
-            self.add(path, f"{show(value)} is not a list; expected a list")
+            self._refuse(path, f"{show(value)} is not a list; expected a list")
             return []
         return list(value)
 

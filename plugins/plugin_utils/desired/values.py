@@ -45,7 +45,8 @@ def is_template(value: Any) -> bool:
     """Say whether a leaf needs Ansible to be filled in."""
     if isinstance(value, str):
         return _TEMPLATE.search(value) is not None
-    return not isinstance(value, (bool, int, float)) and value is not None
+    # Of the rest, only texts that a vault holds need Ansible; structures are walked through.
+    return not isinstance(value, (bool, int, float, Mapping, list, tuple)) and value is not None
 
 
 def fill(

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The brain's door: reads variables and observations, asks the planner, and returns what each host has to do."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.color import stringc
+from ansible.utils.display import Display
+
+from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput, StowageError
+from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import Fleet, read_and_check, refusal, solve
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.diff import draw_diff, summarize
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.fleet_map import draw_map
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import for_engines
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import Planned, make_plan
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.scope import find_held
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.state import Desired
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.verify import find_differences
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.work import build_keep, build_ledger, build_steps
+from ansible_collections.stowage.fleet.plugins.plugin_utils.observer import observe
+from ansible_collections.stowage.fleet.plugins.plugin_utils.rendering import Renderer
+
+ARGUMENTS = {
+    "operation": {"type": "str", "choices": ["check", "plan", "verify", "map"], "default": "plan"},
+    "cluster": {"type": "str"},
+    "group": {"type": "str"},
+    "count": {"type": "raw"},
+    "fleet_group": {"type": "str"},
+    "observed": {"type": "str", "default": "stowage_observed"},
+    "planned": {"type": "str", "default": "stowage_plan"},
+    "topology": {"type": "str", "default": "zone"},
+    "everywhere": {"type": "bool", "default": True},
+}
+_COLORS = {"+": constants.COLOR_DIFF_ADD, "-": constants.COLOR_DIFF_REMOVE, "~": constants.COLOR_CHANGED, "!": constants.COLOR_ERROR}
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller alone, once for the whole fleet."""
+
+    _requires_connection = False
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the result of one operation; every error becomes a failure with sentences, here and only here."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(ARGUMENTS)
+        try:
+            result.update(getattr(self, f"_{arguments['operation']}")(plain(arguments), task_vars or {}))
+        except InvalidInput as error:
+            result.update(failed=True, msg=refusal(error.problems))
+        except (StowageError, AnsibleError) as error:
+            result.update(failed=True, msg=str(error))
+        return result
+
+    def _check(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        fleet = Fleet.of_play(variables, arguments["fleet_group"])
+        desired = read_and_check(variables, Renderer(self._templar, variables), fleet, arguments)
+        wanted = sum(spec["count"] for _cluster, _group, spec in desired.groups())
+        return {"msg": f"{len(desired.clusters)} clusters with {wanted} instances for {len(fleet.hosts)} hosts"}
+
+    def _plan(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        fleet = self._observed(arguments, variables)
+        render = Renderer(self._templar, variables)
+        desired = read_and_check(variables, render, fleet, arguments)
+        planned = make_plan(desired, fleet.observations, fleet.missing, render, solve)
+        allowed = [host for host in fleet.in_play if host in fleet.observations]
+        held = find_held(planned.plan, planned.problem, [*allowed, *(set(fleet.missing) & set(fleet.in_play))])
+        notes = [*planned.notes, *([desired.override.sentence] if desired.override else [])]
+        diff = draw_diff(planned.plan, held, planned.strays, notes)
+        unplaced = planned.plan.get("unplaced") or []
+        if unplaced and not desired.partial:
+            texts = "\n".join(f"- {item['text']}" for item in unplaced)
+            self._show_diff(diff)
+            return {
+                "failed": True,
+                "unplaced": unplaced,
+                "msg": f"{len(unplaced)} instances can't be placed, and nothing was touched. Make room, relax a rule, "
+                f"or set stowage_placement.partial to true to apply what fits.\n{texts}",
+            }
+        return self._planned(desired, planned, held, allowed, notes, diff)
+
+    def _planned(
+        self,
+        desired: Desired,
+        planned: Planned,
+        held: dict[str, str],
+        allowed: list[str],
+        notes: list[str],
+        diff: str,
+    ) -> dict[str, Any]:
+        for note in notes:
+            display.warning(note)
+        steps = build_steps(planned, held)
+        changes = bool(steps)
+        result = {
+            "changed": changes and bool(self._task.check_mode),
+            "changes": changes,
+            "msg": summarize(planned.plan, held),
+            "plan": planned.plan,
+            "steps": steps,
+            "keep": build_keep(planned, allowed),
+            "held": held,
+            "notes": notes,
+            "networks": for_engines(desired.networks),
+            "claim": {
+                "id": planned.plan["id"],
+                "base_serial": planned.base_serial,
+                "serial": planned.base_serial + (1 if changes else 0),
+            },
+            "by": f"{getpass.getuser()}@{socket.gethostname()}",
+            "ledger": build_ledger(planned, held) if changes else {},
+        }
+        if result["changed"]:
+            result["diff"] = {"prepared": _colored(diff)}
+        elif self._task.diff:
+            self._show_diff(diff)
+        return result
+
+    def _verify(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        fleet = Fleet.of_play(variables, arguments["fleet_group"])
+        fleet.take_observations(arguments["observed"])
+        planned = plain(variables[arguments["planned"]])
+        differences = find_differences(planned["plan"]["instances"], fleet.observations, planned["held"])
+        if differences:
+            raise InvalidInput(differences)
+        return {"msg": "everything runs as planned"}
+
+    def _map(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        fleet = self._observed(arguments, variables)
+        lines = draw_map(fleet.observations, fleet.missing, arguments["topology"])
+        for line in lines:
+            display.display(line)
+        return {"map": lines}
+
+    def _observed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> Fleet:
+        fleet = Fleet.of_play(variables, arguments["fleet_group"])
+        fleet.take_observations(arguments["observed"])
+        if fleet.outside and arguments["everywhere"]:
+            fleet.take_outside(observe(fleet.outside, play_context=self._play_context, loader=self._loader))
+        return fleet
+
+    def _show_diff(self, diff: str) -> None:
+        for line in diff.splitlines():
+            display.display(line, color=_COLORS.get(line[:1]))
+
+
+def _colored(diff: str) -> str:
+    """Color the diff as Ansible would, where it would."""
+    return "".join(
+        f"{stringc(line, _COLORS[line[:1]]) if line[:1] in _COLORS else line}\n" for line in diff.splitlines()
+    )
