@@ -10,6 +10,7 @@ Image JSON + Filesystem Changeset Format".
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -94,11 +95,12 @@ def read_archive(path):
     return {"id": f"sha256:{hashlib.sha256(raw).hexdigest()}", "tags": manifest.get("RepoTags") or [], "labels": labels}
 
 
+@contextlib.contextmanager
 def open_layer(path):
-    """Return a readable stream of the only layer of an archive that ``write_archive`` made."""
-    archive = tarfile.open(path, "r:")
-    manifest = json.load(archive.extractfile("manifest.json"))[0]
-    return archive.extractfile(manifest["Layers"][0])
+    """Give a readable stream of the only layer of an archive that ``write_archive`` made."""
+    with tarfile.open(path, "r:") as archive:
+        manifest = json.load(archive.extractfile("manifest.json"))[0]
+        yield archive.extractfile(manifest["Layers"][0])
 
 
 def files_archive(files):

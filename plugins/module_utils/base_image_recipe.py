@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shlex
+import time
 from dataclasses import dataclass, field
 
 from .errors import InvalidInput
@@ -254,9 +255,7 @@ def _architecture():
 
 
 def _utc(seconds):
-    from datetime import datetime, timezone
-
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _canonical(data):

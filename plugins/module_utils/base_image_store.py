@@ -1,45 +1,26 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images of an engine: find, load, remove."""
+"""The images of an engine: find, load, save, remove."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 
 from .base_image_archive import read_archive
-from .errors import EngineError, MissingDependency
+from .engine import DEFAULT_SOCKET, Conflict, Engine, NotFound, name_path
+from .errors import EngineError
 
-try:
-    import docker
-    import docker.errors
-
-    HAS_DOCKER = True
-except ImportError:
-    HAS_DOCKER = False
-
-# A build keeps the engine busy with hundreds of megabytes; a minute without an answer is none of its pauses.
-_TIMEOUT = 300
-
-
-def connect(address=None):
-    """Return a ``docker.DockerClient`` of the engine at ``address``, or of the one that the environment names."""
-    if not HAS_DOCKER:
-        raise MissingDependency("docker", "talking to a Docker engine")
-    try:
-        if address:
-            return docker.DockerClient(base_url=address, timeout=_TIMEOUT, version="auto")
-        return docker.from_env(timeout=_TIMEOUT, version="auto")
-    except docker.errors.DockerException as error:
-        raise EngineError(f"no Docker engine answers at {address or 'the local socket'}: {error}") from error
+# Loading half a gigabyte keeps an engine busy for a while before it answers.
+_TIMEOUT = 600
 
 
 class ImageStore:
-    """The images of one engine. ``client`` is a ``docker.DockerClient``."""
+    """The images of one engine."""
 
-    def __init__(self, client):
-        self._client = client
-        self._errors = docker.errors
+    def __init__(self, engine):
+        self._engine = engine
 
     @classmethod
     def connect(cls, address=None):
@@ -48,16 +29,14 @@ class ImageStore:
         :raises MissingDependency: without the Docker SDK for Python.
         :raises EngineError: when no engine answers.
         """
-        return cls(connect(address))
+        return cls(StreamingEngine(address or os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET, timeout=_TIMEOUT))
 
     def find(self, name):
         """Return {id, labels, size, architecture} of an image, or None."""
         try:
-            found = self._client.api.inspect_image(name)
-        except self._errors.ImageNotFound:
+            found = self._engine.inspect_image(name)
+        except NotFound:
             return None
-        except self._errors.DockerException as error:
-            raise EngineError(f"image {name} can't be inspected: {error}") from error
         return {
             "id": found["Id"],
             "labels": (found.get("Config") or {}).get("Labels") or {},
@@ -67,28 +46,50 @@ class ImageStore:
 
     def load(self, path):
         """Load an image archive; an image that had the name before loses it, and goes if nothing else uses it."""
-        tags = read_archive(path)["tags"]
-        before = {tag: self.find(tag) for tag in tags}
-        try:
-            with open(path, "rb") as stream:
-                for event in self._client.api.load_image(stream):
-                    if event.get("error"):
-                        raise EngineError(f"the engine refused to load {path}: {event['error']}")
-        except self._errors.DockerException as error:
-            raise EngineError(f"the engine refused to load {path}: {error}") from error
+        before = {tag: self.find(tag) for tag in read_archive(path)["tags"]}
+        with open(path, "rb") as stream:
+            self._engine.load_image(stream)
         for tag, image in before.items():
             if image and image["id"] != self.find(tag)["id"]:
                 self._remove_unused(image["id"])
 
+    def save(self, name, path):
+        """Write an image to ``path`` in the form that ``load`` takes; the file appears when it is whole."""
+        partial = f"{path}.partial"
+        with open(partial, "wb") as stream:
+            for chunk in self._engine.save_image(name):
+                stream.write(chunk)
+        os.replace(partial, path)
+
     def _remove_unused(self, image_id):
         """Remove an image that nothing names any more, unless a container still runs it."""
-        with contextlib.suppress(self._errors.APIError):
-            if not self._client.api.inspect_image(image_id).get("RepoTags"):
-                self._client.api.remove_image(image_id)
+        with contextlib.suppress(NotFound, Conflict):
+            if not self._engine.inspect_image(image_id).get("RepoTags"):
+                self.remove(image_id)
 
     def remove(self, name):
-        """Remove an image by its name."""
+        """Remove an image by its name or id."""
+        self._engine.call("DELETE", name_path("images", name, safe="/:@"))
+
+
+class StreamingEngine(Engine):
+    """An engine that also moves images, which are too large to hold in memory."""
+
+    def load_image(self, stream):
+        """Load an image archive from a binary stream.
+
+        :raises EngineError: with the engine's own words.
+        """
         try:
-            self._client.api.remove_image(name)
-        except self._errors.DockerException as error:
-            raise EngineError(f"image {name} can't be removed: {error}") from error
+            for event in self._client().load_image(stream):
+                if event.get("error"):
+                    raise EngineError(f"the engine refused to load the image: {event['error']}")
+        except (self._sdk.errors.DockerException, OSError) as error:
+            raise EngineError(f"the engine refused to load the image: {error}") from error
+
+    def save_image(self, name):
+        """Return the chunks of an image archive."""
+        try:
+            return self._client().get_image(name)
+        except (self._sdk.errors.DockerException, OSError) as error:
+            raise EngineError(f"image {name} can't be saved: {error}") from error

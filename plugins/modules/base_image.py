@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -18,7 +17,7 @@ description:
     comes back without building, and a change of nothing but the configuration (O(cmd), O(env), O(labels) and so on)
     takes its root file system from there.
 author:
-  - The stowage.fleet maintainers
+  - The stowage.fleet maintainers (@stowage)
 options:
   name:
     description:
@@ -309,63 +308,64 @@ built:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.stowage.fleet.plugins.module_utils.base_image_build import run
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
 
-FILE_OPTIONS = dict(
-    dest=dict(type="str", required=True),
-    content=dict(type="str"),
-    src=dict(type="path"),
-    mode=dict(type="str", default="0644"),
-    uid=dict(type="int", default=0),
-    gid=dict(type="int", default=0),
-)
-HOOK_OPTIONS = dict(
-    stage=dict(type="str", choices=["setup", "extract", "essential", "customize"], default="customize"),
-    command=dict(type="str", required=True),
-)
-HEALTH_OPTIONS = dict(
-    test=dict(type="list", elements="str", required=True),
-    interval=dict(type="float"),
-    timeout=dict(type="float"),
-    start_period=dict(type="float"),
-    retries=dict(type="int"),
-)
+FILE_OPTIONS = {
+    "dest": {"type": "str", "required": True},
+    "content": {"type": "str"},
+    "src": {"type": "path"},
+    "mode": {"type": "str", "default": "0644"},
+    "uid": {"type": "int", "default": 0},
+    "gid": {"type": "int", "default": 0},
+}
+HOOK_OPTIONS = {
+    "stage": {"type": "str", "choices": ["setup", "extract", "essential", "customize"], "default": "customize"},
+    "command": {"type": "str", "required": True},
+}
+HEALTH_OPTIONS = {
+    "test": {"type": "list", "elements": "str", "required": True},
+    "interval": {"type": "float"},
+    "timeout": {"type": "float"},
+    "start_period": {"type": "float"},
+    "retries": {"type": "int"},
+}
 VARIANTS = ["extract", "custom", "essential", "apt", "minbase", "buildd", "important", "standard"]
-ARGUMENTS = dict(
-    name=dict(type="str", required=True),
-    state=dict(type="str", choices=["present", "absent"], default="present"),
-    suite=dict(type="str"),
-    packages=dict(type="list", elements="str", default=[]),
-    variant=dict(type="str", choices=VARIANTS, default="minbase"),
-    mirrors=dict(type="list", elements="str", default=[]),
-    components=dict(type="list", elements="str", default=[]),
-    architecture=dict(type="str"),
-    keyrings=dict(type="list", elements="path", default=[], no_log=False),
-    documentation=dict(type="bool", default=False),
-    apt_options=dict(type="list", elements="str", default=[]),
-    dpkg_options=dict(type="list", elements="str", default=[]),
-    files=dict(type="list", elements="dict", default=[], options=FILE_OPTIONS,
-               mutually_exclusive=[("content", "src")], required_one_of=[("content", "src")]),
-    commands=dict(type="list", elements="str", default=[]),
-    hooks=dict(type="list", elements="dict", default=[], options=HOOK_OPTIONS),
-    timestamp=dict(type="int", default=1735689600),
-    cmd=dict(type="list", elements="str", default=[]),
-    entrypoint=dict(type="list", elements="str", default=[]),
-    env=dict(type="dict", default={}),
-    user=dict(type="str"),
-    working_dir=dict(type="str"),
-    labels=dict(type="dict", default={}),
-    exposed_ports=dict(type="list", elements="str", default=[]),
-    volumes=dict(type="list", elements="str", default=[]),
-    stop_signal=dict(type="str"),
-    health=dict(type="dict", options=HEALTH_OPTIONS),
-    engine=dict(type="bool", default=True),
-    docker_host=dict(type="str"),
-    archive=dict(type="path"),
-    cache_dir=dict(type="path", default="~/.cache/stowage/images"),
-    force=dict(type="bool", default=False),
-)
+ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "suite": {"type": "str"},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "variant": {"type": "str", "choices": VARIANTS, "default": "minbase"},
+    "mirrors": {"type": "list", "elements": "str", "default": []},
+    "components": {"type": "list", "elements": "str", "default": []},
+    "architecture": {"type": "str"},
+    "keyrings": {"type": "list", "elements": "path", "default": [], "no_log": False},
+    "documentation": {"type": "bool", "default": False},
+    "apt_options": {"type": "list", "elements": "str", "default": []},
+    "dpkg_options": {"type": "list", "elements": "str", "default": []},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE_OPTIONS,
+               "mutually_exclusive": [("content", "src")], "required_one_of": [("content", "src")]},
+    "commands": {"type": "list", "elements": "str", "default": []},
+    "hooks": {"type": "list", "elements": "dict", "default": [], "options": HOOK_OPTIONS},
+    "timestamp": {"type": "int", "default": 1735689600},
+    "cmd": {"type": "list", "elements": "str", "default": []},
+    "entrypoint": {"type": "list", "elements": "str", "default": []},
+    "env": {"type": "dict", "default": {}},
+    "user": {"type": "str"},
+    "working_dir": {"type": "str"},
+    "labels": {"type": "dict", "default": {}},
+    "exposed_ports": {"type": "list", "elements": "str", "default": []},
+    "volumes": {"type": "list", "elements": "str", "default": []},
+    "stop_signal": {"type": "str"},
+    "health": {"type": "dict", "options": HEALTH_OPTIONS},
+    "engine": {"type": "bool", "default": True},
+    "docker_host": {"type": "str"},
+    "archive": {"type": "path"},
+    "cache_dir": {"type": "path", "default": "~/.cache/stowage/images"},
+    "force": {"type": "bool", "default": False},
+}
 
 
 def main():
