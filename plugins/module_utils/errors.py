@@ -9,12 +9,14 @@ A message is a sentence: what was wrong, where, and what was expected.
 
 from __future__ import annotations
 
+from typing import Iterable
+
 
 class StowageError(Exception):
     """Root of all errors that the collection raises on purpose."""
 
     @property
-    def message(self):
+    def message(self) -> str:
         """The sentence to show to the operator."""
         return str(self)
 
@@ -25,8 +27,8 @@ class InvalidInput(StowageError):
     ``problems`` holds *all* complaints, each a sentence that starts with the path of the offending value.
     """
 
-    def __init__(self, problems):
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
 
 
@@ -41,7 +43,7 @@ class InvalidName(InvalidInput, ValueError):
 class MissingDependency(StowageError):
     """A Python package that a part of the collection needs is not installed."""
 
-    def __init__(self, package, purpose):
+    def __init__(self, package: str, purpose: str) -> None:
         self.package = package
         super().__init__(f"{purpose} needs the Python package {package}; install it where Ansible runs this code")
 

@@ -20,24 +20,24 @@ _INSTANCE = re.compile(f"(?P<cluster>{NAME_PATTERN})_(?P<group>{NAME_PATTERN})_(
 EXPECTED = "expected lower-case letters, digits and inner hyphens, at most 63 characters, such as web-1"
 
 
-def is_valid_name(name):
+def is_valid_name(name: object) -> bool:
     """Say whether ``name`` may name a cluster, a group, a type, a grade or a network."""
     return isinstance(name, str) and len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
 
 
-def check_name(name, what="name"):
+def check_name(name: str, what: str = "name") -> str:
     """Return ``name``, or raise InvalidName saying what was wrong with ``what``."""
     if not is_valid_name(name):
         raise InvalidName(f"{what}: {name!r} is not a valid name; {EXPECTED}")
     return name
 
 
-def instance_name(cluster, group, index):
+def instance_name(cluster: str, group: str, index: int) -> str:
     """Return the name of an instance: ``acme``, ``web``, 0 → ``acme_web_0``."""
     return f"{cluster}_{group}_{index}"
 
 
-def split_instance_name(name):
+def split_instance_name(name: str) -> tuple[str, str, int]:
     """Return (cluster, group, index) of an instance name; raise InvalidName when it is none."""
     match = _INSTANCE.fullmatch(name) if isinstance(name, str) else None
     if match is None:
@@ -45,6 +45,6 @@ def split_instance_name(name):
     return match.group("cluster"), match.group("group"), int(match.group("index"))
 
 
-def is_instance_name(name):
+def is_instance_name(name: object) -> bool:
     """Say whether ``name`` splits into cluster, group and index."""
     return isinstance(name, str) and _INSTANCE.fullmatch(name) is not None

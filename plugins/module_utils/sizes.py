@@ -17,7 +17,7 @@ MAX_SIZE = 2**63 - 1
 EXPECTED = "expected bytes as a whole number, or a number with k, m, g or t (base 1024), such as 512m or 1.5g"
 
 
-def parse_size(value):
+def parse_size(value: object) -> int:
     """Return ``value`` in bytes.
 
     :param value: a whole number of bytes, or a string such as ``512m``, ``2g``, ``10GiB`` (base 1024 throughout).
@@ -43,7 +43,7 @@ def parse_size(value):
     return number
 
 
-def _scaled(digits, factor):
+def _scaled(digits: str, factor: int) -> int:
     """Multiply exactly: a float would lose bytes above 2**53."""
     whole, _dot, fraction = digits.partition(".")
     scaled = int(whole) * factor
@@ -52,7 +52,7 @@ def _scaled(digits, factor):
     return scaled
 
 
-def format_size(number):
+def format_size(number: int) -> str:
     """Return bytes as the shortest exact text that ``parse_size`` reads back, such as ``512m``."""
     for unit in ("t", "g", "m", "k"):
         if number and number % _FACTORS[unit] == 0:
@@ -60,7 +60,7 @@ def format_size(number):
     return str(number)
 
 
-def human_size(number):
+def human_size(number: float) -> str:
     """Return bytes as a rounded text for people, such as ``1.4 GiB``."""
     size = float(number)
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan in the making: what each step of planning reads and adds to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from .limits import RuleBook
+from .model import Problem
+from .numeric import Ints
+from .state import State
+from .topology import Topology
+
+
+@dataclass
+class Slot:
+    """One instance that gets a place in this plan (``row`` >= 0: it runs already, and moves or is updated)."""
+
+    group: int
+    index: int
+    row: int = -1
+    reason: str = ""
+    host: int = -1
+    nodes: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+
+@dataclass
+class Draft:
+    """A plan in the making."""
+
+    problem: Problem
+    topology: Topology
+    book: RuleBook
+    state: State
+    codes: Ints
+    slots: list[Slot] = field(default_factory=list)
+    unplaced: list[Slot] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    proven: set[int] = field(default_factory=set)
+    conflict: tuple[str, ...] = ()
+    relaxations: dict[int, list[str]] = field(default_factory=dict)
+    short_of: dict[int, set[str]] = field(default_factory=dict)
+
+    @cached_property
+    def group_ids(self) -> dict[tuple[str, str], int]:
+        """Numbers of groups by (cluster, group)."""
+        return {(group.cluster, group.name): group.id for group in self.problem.groups}

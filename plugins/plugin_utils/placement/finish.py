@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rounds a plan off: core numbers, addresses, explanations, steps."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from .cores import assign_cores
+from .draft import Draft
+from .explain import explain
+from .model import Network
+from .numeric import np
+from .plan import Plan
+from .pools import free_addresses, parse_address
+from .standing import REMOVE
+from .steps import order_steps
+
+
+def finish(draft: Draft) -> Plan:
+    """Settle what is left to settle, once every instance has its host."""
+    unplaced = explain(draft)
+    problem, slots, running = draft.problem, draft.slots, draft.problem.running
+    prefer = {
+        number: running.cores[slot.row]
+        for number, slot in enumerate(slots)
+        if slot.row >= 0 and slot.host == running.host[slot.row]
+    }
+    cores = assign_cores(
+        problem,
+        draft.state.owned,
+        [slot.host for slot in slots],
+        [problem.groups[slot.group].claims for slot in slots],
+        [slot.nodes for slot in slots],
+        prefer,
+    )
+    addresses = give_addresses(draft)
+    return Plan(draft, tuple(cores), tuple(addresses), tuple(unplaced), tuple(order_steps(draft)))
+
+
+def give_addresses(draft: Draft) -> list[Optional[int]]:
+    """An address per slot: the one it has, else the lowest free one of its network's pool."""
+    problem, running = draft.problem, draft.problem.running
+    wanting = {problem.groups[slot.group].network for slot in draft.slots} - {None}
+    if not wanting:
+        return [None] * len(draft.slots)
+    used: dict[str, set[int]] = {str(name): set() for name in wanting}
+    gone = draft.codes == REMOVE
+    moved = {slot.row: slot for slot in draft.slots if slot.row >= 0}
+    for row in np.flatnonzero(~gone).tolist():
+        network = running.network[row]
+        number = parse_address(running.address[row]) if network in used else None
+        if network in used and number is not None:
+            used[network].add(number)
+    # Removed ones keep theirs until they are gone, so a new one never takes it over within the same plan... unless
+    # the pool is so small that there is no other.
+    late: dict[str, set[int]] = {name: set() for name in used}
+    for row in np.flatnonzero(gone).tolist():
+        network = running.network[row]
+        number = parse_address(running.address[row]) if network in used else None
+        if network in used and number is not None:
+            late[network].add(number)
+    sources = {name: _source(problem.networks[name], used[name], late[name]) for name in used}
+    result: list[Optional[int]] = []
+    for slot in draft.slots:
+        network = problem.groups[slot.group].network
+        kept = None
+        if slot.row in moved and network and running.network[slot.row] == network:
+            kept = parse_address(running.address[slot.row])
+        result.append(kept if kept is not None or network is None else next(sources[network], None))
+    return result
+
+
+def _source(network: Network, used: set[int], late: set[int]):  # type: ignore[no-untyped-def]
+    yield from free_addresses(network, used | late)
+    yield from (number for number in sorted(late - used) if _inside(network, number))
+
+
+def _inside(network: Network, number: int) -> bool:
+    spans, holes = network.pool or (), network.exclude
+    return any(a <= number <= b for a, b in spans) and not any(a <= number <= b for a, b in holes)
+
+
+def addresses_left(draft: Draft, name: Optional[str], wanted: int) -> int:
+    """How many addresses a network still has for new instances, counted no further than ``wanted``."""
+    problem, running = draft.problem, draft.problem.running
+    if name is None or problem.networks[name].pool is None:
+        return wanted
+    network = problem.networks[name]
+    used = set()
+    for row in np.flatnonzero(draft.codes != REMOVE).tolist():
+        if running.network[row] == name:
+            used.add(parse_address(running.address[row]))
+    taken = sum(1 for slot in draft.slots if slot.row < 0 and problem.groups[slot.group].network == name)
+    room = 0
+    for room, _number in enumerate(free_addresses(network, {n for n in used if n is not None}), start=1):
+        if room >= wanted + taken:
+            break
+    return max(0, min(wanted, room - taken))

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an answer comes about: what stays, what must leave, what is new, and in what order places are found."""
+
+from __future__ import annotations
+
+from .draft import Draft, Slot
+from .finish import addresses_left, finish
+from .limits import RuleBook
+from .model import Group, Problem
+from .numeric import np
+from .plan import Plan
+from .standing import FOREIGN, KEEP, LEAVE, REMOVE, STUCK, UNKNOWN, UPDATE, Checker, standing
+from .place import Placer
+from .state import Placed, State
+from .topology import Topology
+
+
+def solve(problem: Problem) -> Plan:
+    """Decide what runs where. Pure: the same problem gives the same plan, whatever the order of its hosts."""
+    draft = begin(problem)
+    settle(draft)
+    return finish(draft)
+
+
+def begin(problem: Problem) -> Draft:
+    """The starting point: everything counted where it runs, except what is removed."""
+    topology = Topology(problem.hosts)
+    codes = standing(problem, topology)
+    state = State(problem, topology, codes != REMOVE)
+    return Draft(problem, topology, RuleBook(problem), state, codes)
+
+
+def settle(draft: Draft) -> None:
+    """Find places for all that needs one."""
+    reasons = evictions(draft)
+    waiting = _leaving(draft, reasons)
+    _update_in_place(draft, waiting)
+    missing = _missing(draft)
+    for pending in (waiting, missing):
+        for group in placing_order(draft, pending):
+            _place_group(draft, group, pending[group.id])
+
+
+def evictions(draft: Draft) -> dict[int, str]:
+    """Rows that must leave, with reasons; they are released until nothing that stays breaks a hard rule."""
+    problem, codes = draft.problem, draft.codes
+    reasons: dict[int, str] = {}
+    for row in np.flatnonzero(codes == LEAVE).tolist():
+        host = int(problem.running.host[row])
+        name = problem.hosts.names[host]
+        what = "is drained" if problem.hosts.state[host] == 2 else "does not answer and is to be replaced"
+        reasons[row] = f"host {name} {what}"
+        draft.state.release_running(row)
+    checker = Checker(problem, draft.topology, draft.book)
+    for _turn in range(8):
+        broken = checker.check(draft.state, codes)
+        if not broken:
+            break
+        for row, reason in broken.items():
+            reasons[row] = reason
+            codes[row] = LEAVE
+            draft.state.release_running(row)
+    return reasons
+
+
+def _leaving(draft: Draft, reasons: dict[int, str]) -> dict[int, list[Slot]]:
+    waiting: dict[int, list[Slot]] = {}
+    running = draft.problem.running
+    for row in sorted(reasons):
+        group = int(running.group[row])
+        waiting.setdefault(group, []).append(Slot(group, int(running.index[row]), row, reasons[row]))
+    return waiting
+
+
+def _update_in_place(draft: Draft, waiting: dict[int, list[Slot]]) -> None:
+    """What gets other claims or needs other cores is placed anew on its own host, if it fits there."""
+    problem, state = draft.problem, draft.state
+    running = problem.running
+    wanted = np.array([group.claims for group in problem.groups], dtype=np.int64)
+    stays = (draft.codes != REMOVE) & (draft.codes < UNKNOWN)
+    if not len(running):
+        return
+    lost = ~running.cores_valid & stays
+    changed = (draft.codes == UPDATE) & (running.claims != wanted[running.group])
+    for row in np.flatnonzero(changed | lost).tolist():
+        group = problem.groups[running.group[row]]
+        slot = Slot(group.id, int(running.index[row]), row, "")
+        state.release_running(row)
+        placed = Placed()
+        if state.room_for(group.claims, int(running.host[row])):
+            state.place(group.id, group.claims, np.array([running.host[row]]), placed)
+            slot.host, slot.nodes = placed.hosts[0], placed.nodes[0]
+            slot.reason = "does not own the cores it claims" if not changed[row] else "grade changes what it claims"
+            draft.slots.append(slot)
+            draft.codes[row] = UPDATE
+        else:
+            slot.reason = f"its new grade does not fit host {problem.hosts.names[running.host[row]]}"
+            draft.codes[row] = LEAVE
+            waiting.setdefault(group.id, []).append(slot)
+
+
+def _missing(draft: Draft) -> dict[int, list[Slot]]:
+    """Desired instances that don't run."""
+    problem = draft.problem
+    running = problem.running
+    bounds = np.searchsorted(running.group, np.arange(len(problem.groups) + 1)).tolist()
+    missing: dict[int, list[Slot]] = {}
+    for group in problem.groups:
+        if not group.known or group.state == "absent" or not group.count:
+            continue
+        low, high = bounds[group.id], bounds[group.id + 1]
+        have = set(running.index[low:high].tolist())
+        if len(have) >= group.count and running.index[low + group.count - 1] == group.count - 1:
+            continue
+        before = sum(1 for index in have if index < group.count)
+        reason = f"count of {group.label} raised from {before} to {group.count}" if before else f"{group.label} is new"
+        slots = [Slot(group.id, index, -1, reason) for index in range(group.count) if index not in have]
+        if slots:
+            missing[group.id] = slots
+    return missing
+
+
+def placing_order(draft: Draft, pending: dict[int, list[Slot]]) -> list[Group]:
+    """Groups that others must be near to come first, then the hardest: few hosts, then large ones."""
+    problem = draft.problem
+    capacity = problem.hosts.capacity.sum(axis=1)
+    share = problem.demand / np.maximum(capacity, 1.0)[np.newaxis, :] if len(problem.claims) else problem.demand
+    largest = share.max(axis=1) if share.size else np.zeros(len(problem.claims))
+
+    def hardness(number: int) -> tuple[float, ...]:
+        group = problem.groups[number]
+        rules = group.rules
+        admitted = int(draft.topology.admitted(rules.constraints).sum())
+        together = any(rule.required and rule.target == number for rule in rules.affinity)
+        return (
+            -float(rules.dedicated),
+            -float(together),
+            float(admitted),
+            -float(largest[group.claims]),
+            float(number),
+        )
+
+    ordered = sorted(pending, key=hardness)
+    done: set[int] = set()
+    result: list[Group] = []
+    for number in ordered:
+        _visit(draft, number, pending, done, result)
+    return result
+
+
+def _visit(draft: Draft, number: int, pending: dict[int, list[Slot]], done: set[int], result: list[Group]) -> None:
+    stack = [(number, False)]
+    while stack:
+        current, ready = stack.pop()
+        if ready:
+            result.append(draft.problem.groups[current])
+            continue
+        if current in done or current not in pending:
+            continue
+        done.add(current)
+        stack.append((current, True))
+        stack.extend((target, False) for target in draft.book.partners(draft.problem.groups[current]))
+
+
+def _place_group(draft: Draft, group: Group, slots: list[Slot]) -> None:
+    """Find places for these; what runs and finds none stays where it is."""
+    placed = Placed()
+    found = Placer(draft.state, draft.book).place(group, _addresses_left(draft, group, slots), placed)
+    for slot, host, nodes in zip(slots, placed.hosts, placed.nodes):
+        slot.host, slot.nodes = host, nodes
+    draft.slots.extend(slots[:found])
+    for slot in slots[found:]:
+        draft.unplaced.append(slot)
+        if slot.row >= 0:
+            _stay(draft, group, slot)
+
+
+def _addresses_left(draft: Draft, group: Group, slots: list[Slot]) -> int:
+    """How many of these can have an address; what runs has one already."""
+    new = sum(1 for slot in slots if slot.row < 0)
+    left = addresses_left(draft, group.network, new) if new else 0
+    if left < new:
+        draft.short_of.setdefault(group.id, set()).add("address")
+    return len(slots) - new + left
+
+
+def _stay(draft: Draft, group: Group, slot: Slot) -> None:
+    """Put an instance that found no place back where it runs, at the cost of what was placed there meanwhile."""
+    running = draft.problem.running
+    host = int(running.host[slot.row])
+    draft.codes[slot.row] = STUCK
+    draft.state.restore_running(slot.row)
+
+
+__all__ = ["FOREIGN", "KEEP", "Draft", "Slot", "begin", "settle", "solve"]
