@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 # The script's own folder would shadow packages of the same names; its parent makes them `benchmarks.<name>`.
 sys.path[:1] = [str(HERE.parent)]
 
-from benchmarks.measure import Measurement  # noqa: E402  (needs the path above)
+from benchmarks.measure import Measurement
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 

@@ -33,6 +33,6 @@ def cases() -> list[str]:
 
 def run(case: str) -> Iterator[Measurement]:
     """Measure one case. Imports late, so that `--list` needs no planner."""
-    from benchmarks.placement.cases import CASES as functions
+    from benchmarks.placement import cases as by_name
 
-    yield from functions[case]()
+    yield from by_name.CASES[case]()

@@ -9,7 +9,6 @@ from typing import Any
 
 from ansible_collections.stowage.fleet.plugins.plugin_utils.placement import Problem, solve
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_plan import complaints
-
 from benchmarks.measure import Measurement, median_seconds, peak_memory, table
 from benchmarks.placement import data
 from benchmarks.placement.bound import lower_bound

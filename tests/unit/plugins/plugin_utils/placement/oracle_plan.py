@@ -1,4 +1,4 @@
-"""Judges a whole plan: nobody forgotten, nothing overcommitted at any step, no rule broken, nothing moved for nothing."""
+"""Judges a whole plan: nobody forgotten, nothing overcommitted at any step, no rule broken."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ class Search:
         return not any(complete or b.who & fresh for b in broken) and self._spread_strictly(final, fresh)
 
     def _spread_strictly(self, final: list[Placed], fresh: set[Key]) -> bool:
-        """Spread measured also from domains that are not eligible but hold a member: no claim is made between the two."""
+        """Spread measured also from domains that hold a member but are not eligible: nothing is asked between the two."""
         world = self.world
         for group, spec in world.groups.items():
             for rule in (spec.get("placement") or {}).get("spread") or []:
@@ -198,9 +198,9 @@ class Search:
                         members[world.hosts[item.host].labels[topology]] += 1
                 domains = eligible(world, group, topology) | set(members)
                 counts = [members[d] for d in domains]
-                if hard(rule) and counts and max(counts) - min(counts) > rule.get("max_skew", 1):
-                    if any(key[:2] == group for key in fresh):
-                        return False
+                uneven = hard(rule) and counts and max(counts) - min(counts) > rule.get("max_skew", 1)
+                if uneven and any(key[:2] == group for key in fresh):
+                    return False
         return True
 
 

@@ -10,6 +10,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from hypothesis import strategies as st
+
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle import (
     Claim,
     Host,
@@ -18,7 +20,6 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
     host_complaints,
     rule_complaints,
 )
-from hypothesis import strategies as st
 
 T = TypeVar("T")
 GIB = 2**30
@@ -275,7 +276,7 @@ def one_run(choose: Chooser, world: World, key: tuple[str, str, int], placed: li
 
 
 def own_cores(choose: Chooser, host: Host, claim: Claim, taken: set[int]) -> list[int] | None:
-    """Real cores for a claim that obey its NUMA and SMT rules: the first fit from a random start; None if none is found."""
+    """Real cores for a claim that obey its NUMA and SMT rules, if some are found quickly."""
     free = sorted(host.cores - taken)
     if not claim.cores:
         return []
