@@ -59,7 +59,7 @@ class EngineService:
             write_text(path, text, 0o400)
             if validates:
                 code, out, err = self.run([self.program, "--validate", "--config-file", path])
-                return None if code == 0 else last_line(out + err)
+                return None if code == 0 else last_line(out + err).replace(path, "daemon.json")
             os.chown(path, NOBODY, NOBODY)
             os.chown(draft, NOBODY, NOBODY)
             as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
