@@ -15,7 +15,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 
@@ -29,7 +28,6 @@ CHUNK = 1 << 20
 _PAGE = 4096
 _ZERO_PAGE = bytes(_PAGE)
 _ZERO_CHUNK = bytes(CHUNK)
-SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 # Thaws a file system as soon as whoever froze it closes the pipe, or dies: a frozen disk stops its container for good.
 _WATCHDOG = """
 import fcntl, os, sys

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..sizes import human_size
 from .errors import DiskError
 from .mkfs import FILESYSTEMS, MINIMUM_SIZE, rounded_size
-from .pool import ATTACHED, NAME, RELEASED
+from .pool import ATTACHED, NAME, RELEASED, SNAPSHOT_NAME
 
 STATES = ("present", "released", "absent")
 # What a volume carries besides its disk; compared with the record, not with the file system: a container may change
@@ -24,7 +24,8 @@ class Wanted:
     """One volume as asked for. ``size`` in bytes, or None to leave it; None elsewhere leaves what is recorded."""
 
     def __init__(self, name, state="present", size=None, fs=None, fleet="fleet", instance=None, path=None, owner=None,
-                 group=None, mode=None, options=None, shrink=False):
+                 group=None, mode=None, options=None, shrink=False, snapshot=None, rollback=None, keep_snapshots=None,
+                 backup=None, restore=None):
         """Keep what is asked for; ``complaints`` says what is wrong with it."""
         self.name = name
         self.state = state
@@ -38,6 +39,11 @@ class Wanted:
         self.mode = mode
         self.options = None if options is None else list(options)
         self.shrink = shrink
+        self.snapshot = snapshot
+        self.rollback = rollback
+        self.keep_snapshots = keep_snapshots
+        self.backup = backup
+        self.restore = restore
 
     def complaints(self, where):
         """Return what is wrong with the request, each a sentence that starts with its path ``where``."""
@@ -55,6 +61,13 @@ class Wanted:
                          f"{human_size(minimum)} for {self.fs or 'ext4'}")
         if self.path is not None and not self.path.startswith("/"):
             found.append(f"{where}.path: {self.path!r} is not absolute; expected a path in the container")
+        if self.rollback and self.restore:
+            found.append(f"{where}.rollback: goes back to a snapshot, and {where}.restore to a backup; expected one")
+        if self.state != "present" and any((self.snapshot, self.rollback, self.backup, self.restore)):
+            found.append(f"{where}.state: snapshots and backups need a volume that is present, not {self.state}")
+        found += [f"{where}.{key}: {getattr(self, key)!r} can't name a snapshot; expected letters, digits, _ . -"
+                  for key in ("snapshot", "rollback")
+                  if getattr(self, key) is not None and not SNAPSHOT_NAME.fullmatch(getattr(self, key))]
         return found
 
 
@@ -65,11 +78,16 @@ class Seen:
     :param image_size: size of its image in bytes, None where there is no image.
     :param half_made: whether an image with its working name and the recorded UUID is there.
     :param mounted: whether its image is mounted where it should be.
+    :param snapshots: names of its snapshots, oldest first.
+    :param backed_up: whether the backup that is asked for exists.
     :param stopped: why its mounted file system accepts no writes any more, or ''.
     """
 
-    def __init__(self, record=None, image_size=None, half_made=False, mounted=False, stopped=""):
+    def __init__(self, record=None, image_size=None, half_made=False, mounted=False, stopped="", snapshots=(),
+                 backed_up=False):
         """Keep what was found."""
+        self.snapshots = list(snapshots)
+        self.backed_up = backed_up
         self.record = record
         self.image_size = image_size
         self.half_made = half_made
@@ -115,9 +133,11 @@ def _release(wanted, seen):
 
 
 def _present(wanted, seen):
+    if wanted.rollback or wanted.restore:
+        return _back(wanted, seen)
     actions = _existence(wanted, seen)
     if actions == ["create"]:
-        return ["create", "mount"]
+        return ["create", "mount", *_copies(wanted, seen)]
     if seen.record and seen.record["state"] != ATTACHED:
         actions.append("reattach")
     stopped = seen.mounted and bool(seen.stopped)
@@ -130,7 +150,25 @@ def _present(wanted, seen):
     if not seen.mounted or "unmount" in actions:
         actions.append("mount")
     actions += [action for action in resize if action == "grow"]
-    return actions + _details(wanted, seen)
+    return actions + _details(wanted, seen) + _copies(wanted, seen)
+
+
+def _back(wanted, seen):
+    """Return the way back to a snapshot or a backup; what else is wanted is decided after it."""
+    if seen.record is None and wanted.rollback:
+        raise DiskError(f"volume {wanted.name}: there is none, so there is no snapshot to go back to")
+    before = _copies(wanted, seen) if seen.image_size is not None else []
+    again = ["reattach"] if seen.record and seen.record["state"] != ATTACHED else []
+    return before + _away(seen, again) + ["rollback" if wanted.rollback else "restore", "mount"]
+
+
+def _copies(wanted, seen):
+    """Return what keeps a copy: a snapshot or backup that exists already is not made again."""
+    fresh = wanted.snapshot is not None and wanted.snapshot not in seen.snapshots
+    actions = ["snapshot"] if fresh else []
+    if wanted.keep_snapshots is not None and len(seen.snapshots) + fresh > wanted.keep_snapshots:
+        actions.append("thin_out")
+    return actions + (["backup"] if wanted.backup and not seen.backed_up else [])
 
 
 def _existence(wanted, seen):

@@ -25,6 +25,7 @@ from .errors import DiskError, PoolFull
 DEFAULT_POOL = "/var/lib/stowage/pool"
 RECORD_VERSION = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}")
+SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 ATTACHED = "attached"
 RELEASED = "released"
 # The folder inside each file system that is handed to the container. It exists nowhere else, so an engine that is
@@ -62,6 +63,7 @@ def write_durably(path, data, mode=0o600):
     temporary = f"{path}.new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
+        os.fchmod(descriptor, mode)  # the umask is not asked
         os.write(descriptor, data)
         os.fsync(descriptor)
     finally:

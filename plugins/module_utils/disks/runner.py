@@ -19,8 +19,9 @@ from .sight import Sight
 from .strays import find_strays, overdue
 from .volumes import Volume
 
-_NAMED = ("create", "adopt", "finish", "reattach", "shrink", "grow", "check", "mount", "release", "delete", "own",
-          "note", "unmount")
+# The first of these that was done names what happened to a volume.
+_NAMED = ("create", "adopt", "finish", "reattach", "shrink", "grow", "rollback", "restore", "check", "mount", "release",
+          "delete", "own", "note", "snapshot", "backup", "thin_out", "unmount")
 
 
 class Settings:
@@ -172,7 +173,7 @@ def _perform(settings, sight, maker, wanted, record, broken):
         if broken:
             failure = broken
         else:
-            actions = decide(wanted, sight.see(wanted.name, record))
+            actions = decide(wanted, _see(volume))
             if not settings.check_mode:
                 _carry_out(volume, actions, done)
     except StowageError as exc:
@@ -185,15 +186,26 @@ def _perform(settings, sight, maker, wanted, record, broken):
     return _result(settings, volume, before, actions if settings.check_mode else done, failure)
 
 
+def _see(volume):
+    """Return what is there of a volume, copies included where the request is about them."""
+    seen, wanted = volume.sight.see(volume.name, volume.record), volume.wanted
+    if wanted.snapshot or wanted.keep_snapshots is not None:
+        kept = copies.list_snapshots(volume.pool, volume.name).get(volume.name, [])
+        seen.snapshots = [snapshot["name"] for snapshot in kept]
+    seen.backed_up = bool(wanted.backup) and os.path.exists(wanted.backup)
+    return seen
+
+
 def _carry_out(volume, actions, done):
     for action in actions:
         volume.perform(action)
         done.append(action)
-        if action == "adopt" and volume.wanted.state == "present":
-            # Now that it has a record, the rest can be decided.
-            seen = volume.sight.see(volume.name, volume.record)
-            _carry_out(volume, decide(volume.wanted, seen), done)
-            return
+    wanted = volume.wanted
+    if wanted.state == "present" and {"adopt", "rollback", "restore"} & set(actions):
+        # Only now is it known what is there; sizes and owners are seen to in a second round.
+        wanted.rollback = wanted.restore = None
+        volume.sight = Sight.look(volume.pool)
+        _carry_out(volume, decide(wanted, _see(volume)), done)
 
 
 def _state(volume, sight, record):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 
 from . import filesystems, kernel
 from .decide import Wanted
@@ -74,7 +75,10 @@ def _unlinker(*paths):
     def unlink():
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
     return unlink
 
 

@@ -20,7 +20,7 @@ import os
 import pwd
 import stat
 
-from . import copies, filesystems, kernel
+from . import archive, copies, filesystems, kernel
 from .errors import DamagedVolume, DiskError
 from .pool import ATTACHED, RELEASED, empty_record, now, sync_folder
 
@@ -289,6 +289,36 @@ class Volume:
     def _keep(self, record):
         self.pool.write_record(record)
         self.record = record
+
+    # copies
+
+    def _mounted(self):
+        return os.path.ismount(self.pool.mountpoint(self.name))
+
+    def _do_snapshot(self):
+        copies.take_snapshot(self.pool, self.name, self.wanted.snapshot, self._mounted())
+
+    def _do_thin_out(self):
+        """Remove the oldest snapshots beyond the number to keep."""
+        have = copies.list_snapshots(self.pool, self.name).get(self.name, [])
+        for old in have[:max(0, len(have) - self.wanted.keep_snapshots)]:
+            copies.remove_snapshot(self.pool, self.name, old["name"])
+
+    def _do_rollback(self):
+        copies.roll_back(self.pool, self.name, self.wanted.rollback)
+        self._keep({**self.record, "size": os.stat(self.pool.image(self.name)).st_size})
+
+    def _do_backup(self):
+        archive.back_up(self.pool, self.record, self.wanted.backup, self._mounted())
+
+    def _do_restore(self):
+        kept = archive.restore(self.pool, self.name, self.wanted.restore)
+        base = self.record or {**empty_record(self.name), "created_at": now(), "fleet": self.wanted.fleet,
+                               **{key: kept[key] for key in ("path", "owner", "group", "mode", "options")}}
+        record = {**base, "fs": kept["fs"], "uuid": kept["uuid"],
+                  "size": os.stat(self.pool.image(self.name)).st_size}
+        self._note_into(record)
+        self._keep(record)
 
     # the end
 
