@@ -67,14 +67,15 @@ def generated(role: Path) -> str:
         parts += ["", f"## {spec.get('short_description', entry)}" + ("" if entry == "main" else f" (`{entry}`)"), ""]
         parts += [f"- {plain(sentence)}" for sentence in sentences]
         if spec.get("options"):
-            parts += ["", "| variable | type | default | meaning |", "|---|---|---|---|", *rows(spec["options"], defaults)]
+            parts += ["", "| variable | type | default | meaning |", "|---|---|---|---|"]
+            parts += rows(spec["options"], defaults)
     return "\n".join([*parts, "", END])
 
 
 def updated(role: Path) -> str:
     """Return the whole README of a role, with its generated part renewed."""
     readme = role / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.is_file() else f"# stowage.fleet.{role.name}\n\n{BEGIN}\n{END}\n"
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else f"# stowage.fleet.{role.name}\n"
     if BEGIN not in text:
         text = f"{text.rstrip()}\n\n{BEGIN}\n{END}\n"
     head, rest = text.split(BEGIN, 1)

@@ -18,7 +18,7 @@ OLD_FILE = ".before-stowage"
 
 
 def converge(service, path, config, check_mode=False):
-    """Bring the engine that is ``service`` to run, now and at boot, with ``config`` (a dict), kept in the file ``path``.
+    """Bring the engine that is ``service`` to run, now and at boot, with ``config`` (a dict) in the file ``path``.
 
     Returns ``{"changed", "restarted", "validated", "diff"}``. Raises ``InvalidInput`` when the engine's validator
     refuses the configuration (nothing was touched then), ``EngineError`` when the engine did not come up with it,
@@ -55,7 +55,8 @@ def converge(service, path, config, check_mode=False):
 
 def shown(path, text, enabled, active):
     """Return what a diff shows of the engine: its file, and how its service stands."""
-    return f"# {path}\n{text}# service: {'enabled' if enabled else 'disabled'}, {'runs' if active else 'does not run'}\n"
+    stands = f"{'enabled' if enabled else 'disabled'}, {'runs' if active else 'does not run'}"
+    return f"# {path}\n{text}# service: {stands}\n"
 
 
 def _start(service, path):

@@ -43,7 +43,7 @@ class Kernel:
     def parameter_path(self, name):
         """Return the file behind a parameter; as with sysctl, ``a/b.c`` keeps the dot inside an interface's name."""
         first = next((c for c in name if c in "./"), ".")
-        return self.path("proc/sys", name if first == "/" else name.replace("/", "\0").replace(".", "/").replace("\0", "."))
+        return self.path("proc/sys", name if first == "/" else name.translate(str.maketrans("./", "/.")))
 
     def parameter(self, name):
         """Return a parameter's value with single blanks; ``None`` where this kernel has no such parameter."""
