@@ -61,26 +61,26 @@ class Waiter:
         if state in ("exited", "dead"):
             result.fail(f"it stopped right after its start: {listed.get('Status')}{self._said(listed['Id'])}")
             return True
-        if state != "running":
+        if state == "running" and (health or result.started is None):
+            return health in ("", "healthy")
+        if state not in ("running", "restarting"):
             return False
-        if health:
-            return health == "healthy"
-        if result.started is None:
-            return True
-        return self._clock() - result.started >= SETTLE and self._stands(result, listed)
+        # One that the engine restarted before this run gets the time to find its feet.
+        return result.started is not None and self._clock() - result.started >= SETTLE and self._stands(result, listed)
 
     def _stands(self, result, listed):
         """Look closer, once: one that falls over and is restarted by the engine looks well now and then."""
         container = self._engine.inspect(listed["Id"])
-        if container.get("RestartCount"):
+        # The list's text has no health while a container restarts, nor in the first moment.
+        health = (container["State"].get("Health") or {}).get("Status") or "none"
+        if container.get("RestartCount") and health == "none":
             code = container["State"].get("ExitCode")
             result.fail(
                 f"it falls over again and again: restarted {container['RestartCount']} times, exit status {code}"
                 f"{self._said(listed['Id'])}"
             )
-        # A health check with a start period may not be in the list's text yet.
-        health = (container["State"].get("Health") or {}).get("Status") or "none"
-        return health in ("none", "healthy") or result.failed
+            return True
+        return container["State"].get("Status") == "running" and health in ("none", "healthy")
 
     def _give_up(self, result):
         try:
