@@ -12,6 +12,22 @@ from __future__ import annotations
 from typing import Iterable
 
 
+def show_value(value: object) -> str:
+    """A value as it may stand in a message: short, on one line, whatever it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 128:
+        return f"a whole number of {value.bit_length()} bits"
+    if isinstance(value, str):
+        value = value[:60]
+    elif isinstance(value, (list, tuple, dict)) and len(value) > 3:
+        kind = "mapping" if isinstance(value, dict) else "list"
+        return f"a {kind} of {len(value)} entries"
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 class StowageError(Exception):
     """Root of all errors that the collection raises on purpose."""
 

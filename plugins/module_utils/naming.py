@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from .errors import InvalidName
+from .errors import InvalidName, show_value
 
 NAME_PATTERN = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 # A container name is also a host name inside the container, and a DNS label has 63 characters at most.
@@ -28,7 +28,7 @@ def is_valid_name(name: object) -> bool:
 def check_name(name: str, what: str = "name") -> str:
     """Return ``name``, or raise InvalidName saying what was wrong with ``what``."""
     if not is_valid_name(name):
-        raise InvalidName(f"{what}: {name!r} is not a valid name; {EXPECTED}")
+        raise InvalidName(f"{what}: {show_value(name)} is not a valid name; {EXPECTED}")
     return name
 
 
@@ -41,7 +41,7 @@ def split_instance_name(name: str) -> tuple[str, str, int]:
     """Return (cluster, group, index) of an instance name; raise InvalidName when it is none."""
     match = _INSTANCE.fullmatch(name) if isinstance(name, str) else None
     if match is None:
-        raise InvalidName(f"{name!r} is not the name of an instance; expected <cluster>_<group>_<index>")
+        raise InvalidName(f"{show_value(name)} is not the name of an instance; expected <cluster>_<group>_<index>")
     return match.group("cluster"), match.group("group"), int(match.group("index"))
 
 

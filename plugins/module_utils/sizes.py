@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 
-from .errors import InvalidSize
+from .errors import InvalidSize, show_value
 
 _FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
 _PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?\s*", re.IGNORECASE)
@@ -24,7 +24,7 @@ def parse_size(value: object) -> int:
     :raises InvalidSize: for anything else, below 0, or above 2**63 - 1.
     """
     if isinstance(value, bool):
-        raise InvalidSize(f"{value!r} is not a size; {EXPECTED}")
+        raise InvalidSize(f"{show_value(value)} is not a size; {EXPECTED}")
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         value = int(value)
     if isinstance(value, int):
@@ -32,14 +32,14 @@ def parse_size(value: object) -> int:
     elif isinstance(value, str):
         match = _PATTERN.fullmatch(value) if len(value) <= 64 else None
         if match is None:
-            raise InvalidSize(f"{value[:64]!r} is not a size; {EXPECTED}")
+            raise InvalidSize(f"{show_value(value)} is not a size; {EXPECTED}")
         number = _scaled(match.group(1), _FACTORS[match.group(2).lower()])
     else:
-        raise InvalidSize(f"{value!r} is not a size; {EXPECTED}")
+        raise InvalidSize(f"{show_value(value)} is not a size; {EXPECTED}")
     if number < 0:
-        raise InvalidSize(f"{value!r} is below 0; {EXPECTED}")
+        raise InvalidSize(f"{show_value(value)} is below 0; {EXPECTED}")
     if number > MAX_SIZE:
-        raise InvalidSize(f"{value!r} is above 2**63 - 1 bytes; {EXPECTED}")
+        raise InvalidSize(f"{show_value(value)} is above 2**63 - 1 bytes; {EXPECTED}")
     return number
 
 

@@ -10,7 +10,8 @@ from functools import cached_property
 
 from .limits import RuleBook
 from .model import Problem
-from .numeric import Ints
+from .numeric import Floats, Ints
+from .score import host_sizes
 from .state import State
 from .topology import Topology
 
@@ -48,3 +49,8 @@ class Draft:
     def group_ids(self) -> dict[tuple[str, str], int]:
         """Numbers of groups by (cluster, group)."""
         return {(group.cluster, group.name): group.id for group in self.problem.groups}
+
+    @cached_property
+    def sizes(self) -> Floats:
+        """Size of each host in parts of the largest."""
+        return host_sizes(self.state)

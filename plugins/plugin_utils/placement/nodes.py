@@ -64,20 +64,24 @@ class NodeRoom:
         fits = np.full(len(hosts), np.inf)
         if claims.whole:
             threads = self.threads[hosts]
-            whole = np.floor(self.whole[:, hosts].sum(axis=0) / (claims.cores / threads))
+            whole = np.floor(self._whole_room(hosts).sum(axis=0) / claims.cores)
             fits = np.where(claims.cores % threads == 0, whole, 0.0)
         if self.counts_memory and claims.memory:
             memory = np.maximum(self.memory[:, hosts], 0.0).sum(axis=0)
             fits = np.minimum(fits, np.floor(memory / claims.memory))
         return fits
 
+    def _whole_room(self, hosts: Ints) -> Floats:
+        """Cores that whole physical cores can make up, once all that were counted before have theirs."""
+        threads = self.threads[hosts]
+        return np.minimum(self.whole[:, hosts], np.floor(self.cores[:, hosts] / threads)) * threads
+
     def take(self, claims: Claims, hosts: Ints) -> tuple[Floats, Floats]:
         """Give one instance to each of these (distinct) hosts; return cores and bytes as [node, host]."""
         if claims.numa:
             cores, memory = self._strict(claims, hosts)
         else:
-            unit = np.where(claims.whole, self.threads[hosts], 1.0)
-            room = self.whole[:, hosts] * unit if claims.whole else self.cores[:, hosts]
+            room = self._whole_room(hosts) if claims.whole else self.cores[:, hosts]
             cores = _compact(room, float(claims.cores), self.cores[:, hosts])
             memory = self._memory(claims, hosts, cores)
         self.give(claims, hosts, -cores, -memory)

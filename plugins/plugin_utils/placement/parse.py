@@ -13,7 +13,7 @@ from .parse_groups import read_clusters, read_grades
 from .parse_hosts import read_hosts
 from .parse_running import read_running
 from .pools import read_networks
-from .reader import Reader
+from .reader import Reader, show
 
 KEYS = ("version", "hosts", "grades", "clusters", "running", "networks", "options")
 OPTION_KEYS = ("mode", "exact", "exact_seconds", "improve_seconds", "replace_unreachable", "rebalance")
@@ -26,7 +26,7 @@ def parse_problem(data: Mapping[str, Any]) -> Problem:
     top = reader.mapping(data, "", KEYS)
     version = top.get("version", 1)
     if version != 1 or isinstance(version, bool):
-        reader.complain("version", f"{version!r} is not known; expected 1")
+        reader.complain("version", f"{show(version)} is not known; expected 1")
     if "hosts" not in top:
         reader.complain("hosts", "missing; expected a list of hosts")
     options = read_options(reader, top.get("options"))

@@ -16,6 +16,8 @@ PLACEMENT_KEYS = ("mode", "constraints", "affinity", "anti_affinity", "spread", 
 OPERATORS = ("in", "not_in", "exists", "greater_than", "less_than")
 CLUSTER_STATES = ("reserved", "started", "stopped", "absent")
 MAX_COUNT = 10**6
+# A plan of more would not fit the memory that planning is allowed.
+MAX_INSTANCES = 2 * 10**6
 Key = tuple[str, str]
 
 
@@ -110,6 +112,9 @@ def read_clusters(
             _group(reader, raw, path, Group(number, *key, cluster_id), state, grades, networks, mode, ids, classes)
         )
     _check_requires(reader, groups, wanted)
+    total = sum(group.count for group in groups)
+    if total > MAX_INSTANCES:
+        reader.complain("clusters", f"the sum of every count is {total}; expected {MAX_INSTANCES} at most")
     return tuple(groups), clusters
 
 

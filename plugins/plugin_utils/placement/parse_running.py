@@ -171,6 +171,7 @@ def _row(
     ):
         if value is not None and not isinstance(value, str):
             reader.complain(f"running[{position}].{key}", f"{show(value)} is not a text; expected a text or null")
+            return None
     claims = book.class_of(entry.get("claims"), grade, group, f"running[{position}].claims")
     same = claims == group.claims and (network or None) == (group.network or None)
     if digest is not None and group.digest is not None:

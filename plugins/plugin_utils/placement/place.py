@@ -8,7 +8,7 @@ from __future__ import annotations
 from .limits import Limits, RuleBook, spread_shares
 from .model import Group
 from .numeric import Floats, Ints, np
-from .score import best_first, host_sizes, order_key
+from .score import best_first, order_key
 from .state import Placed, State
 from .topology import Domains
 
@@ -16,10 +16,10 @@ from .topology import Domains
 class Placer:
     """Finds places for instances, group by group, on one state."""
 
-    def __init__(self, state: State, book: RuleBook) -> None:
+    def __init__(self, state: State, book: RuleBook, sizes: Floats) -> None:
         self.state = state
         self.book = book
-        self.sizes = host_sizes(state)
+        self.sizes = sizes
 
     def place(self, group: Group, wanted: int, placed: Placed, only: Ints | None = None) -> int:
         """Place up to ``wanted`` instances (on the hosts of ``only``, if given); return how many found a place."""
@@ -61,9 +61,13 @@ class Placer:
             wanted = 1
         key = order_key(self.state, group.mode, group.claims, rows, self.sizes, limits.penalty)
         room = np.minimum(room, wanted)
-        order = np.lexsort((rows, key)) if limits.spreads or limits.quotas else best_first(key, rows, wanted)
-        rows, room, key = rows[order], room[order], key[order]
+        wide = [(domains, quota) for domains, quota in limits.quotas if domains.topology != "host"]
         for domains, quota in limits.quotas:
+            if domains.topology == "host":
+                room = np.minimum(room, quota[rows])
+        order = np.lexsort((rows, key)) if limits.spreads or wide else best_first(key, rows, wanted)
+        rows, room, key = rows[order], room[order], key[order]
+        for domains, quota in wide:
             room = within_quota(room, domains.of[rows], quota)
         for rule, domains, counts, eligible in limits.spreads:
             of = domains.of[rows]
@@ -117,8 +121,6 @@ class Placer:
 def within_quota(room: Floats, of: Ints, quota: Floats | Ints) -> Floats:
     """Cut ``room`` of hosts (in order of preference) so that no domain exceeds its quota."""
     limit = np.append(np.asarray(quota, dtype=np.float64), np.inf)[of]
-    if len(quota) and (np.diff(np.sort(of)) > 0).all():
-        return np.minimum(room, limit)
     order = np.argsort(of, kind="stable")
     ordered = room[order]
     total = np.cumsum(ordered) - ordered

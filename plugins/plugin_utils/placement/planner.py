@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from .draft import Draft, Slot
 from .finish import addresses_left, finish
+from .exact import HAS_ORTOOLS, place_exactly
 from .limits import RuleBook
-from .model import Group, Problem
+from .model import ACTIVE, Group, Problem
 from .numeric import np
 from .plan import Plan
 from .standing import FOREIGN, KEEP, LEAVE, REMOVE, STUCK, UNKNOWN, UPDATE, Checker, standing
@@ -17,11 +18,59 @@ from .state import Placed, State
 from .topology import Topology
 
 
+# Up to this size, what can't be placed is proven to have no place.
+EXACT_HOSTS, EXACT_INSTANCES = 20, 200
+
+
 def solve(problem: Problem) -> Plan:
     """Decide what runs where. Pure: the same problem gives the same plan, whatever the order of its hosts."""
+    return finish(settled(problem))
+
+
+def settled(problem: Problem) -> Draft:
+    """All hosts decided: by heuristics, and where these leave something over, by exact search if it is small."""
     draft = begin(problem)
     settle(draft)
-    return finish(draft)
+    wanted = len(draft.slots) + len(draft.unplaced)
+    small = len(problem.hosts) <= EXACT_HOSTS and wanted <= EXACT_INSTANCES
+    mode = problem.options.exact
+    if draft.unplaced and mode != "never" and (small or mode == "always"):
+        if not HAS_ORTOOLS:
+            draft.notes.append("OR-Tools is not installed: what could not be placed is not proven to have no place")
+            return draft
+        return settle_exactly(draft, problem)
+    return draft
+
+
+def settle_exactly(rough: Draft, problem: Problem) -> Draft:
+    """The same by exact search, on a fresh draft; falls back to the rough one where time runs out."""
+    draft = begin(problem)
+    waiting, missing = _pending(draft)
+    slots = {number: [*waiting.get(number, ()), *missing.get(number, ())] for number in {*waiting, *missing}}
+    pending = {}
+    for number in sorted(slots):
+        pending[number] = _addresses_left(draft, problem.groups[number], slots[number])
+    answer = place_exactly(draft, pending, problem.options.exact_seconds)
+    if answer is None or (answer.total <= len(rough.slots) - len(draft.slots)):
+        if answer is not None and answer.proven:
+            rough.proven |= {slot.group for slot in rough.unplaced}
+        return rough
+    # The largest demands of nodes first, as the answer counted them.
+    for number in sorted(slots):
+        group = problem.groups[number]
+        hosts = answer.placed.get(number, [])
+        for slot, host, share in zip(slots[number], hosts, answer.nodes.get(number, [])):
+            draft.state.place_as(group.id, group.claims, host, share)
+            slot.host, slot.nodes = host, share
+            draft.slots.append(slot)
+    for number in sorted(slots):
+        for slot in slots[number][len(answer.placed.get(number, [])) :]:
+            draft.unplaced.append(slot)
+            if slot.row >= 0:
+                _stay(draft, problem.groups[number], slot)
+    if answer.proven:
+        draft.proven |= {slot.group for slot in draft.unplaced}
+    return draft
 
 
 def begin(problem: Problem) -> Draft:
@@ -34,13 +83,17 @@ def begin(problem: Problem) -> Draft:
 
 def settle(draft: Draft) -> None:
     """Find places for all that needs one."""
-    reasons = evictions(draft)
-    waiting = _leaving(draft, reasons)
-    _update_in_place(draft, waiting)
-    missing = _missing(draft)
+    waiting, missing = _pending(draft)
     for pending in (waiting, missing):
         for group in placing_order(draft, pending):
             _place_group(draft, group, pending[group.id])
+
+
+def _pending(draft: Draft) -> tuple[dict[int, list[Slot]], dict[int, list[Slot]]]:
+    """What must find another place, and what is new, by group."""
+    waiting = _leaving(draft, evictions(draft))
+    _update_in_place(draft, waiting)
+    return waiting, _missing(draft)
 
 
 def evictions(draft: Draft) -> dict[int, str]:
@@ -167,7 +220,7 @@ def _visit(draft: Draft, number: int, pending: dict[int, list[Slot]], done: set[
 def _place_group(draft: Draft, group: Group, slots: list[Slot]) -> None:
     """Find places for these; what runs and finds none stays where it is."""
     placed = Placed()
-    found = Placer(draft.state, draft.book).place(group, _addresses_left(draft, group, slots), placed)
+    found = Placer(draft.state, draft.book, draft.sizes).place(group, _addresses_left(draft, group, slots), placed)
     for slot, host, nodes in zip(slots, placed.hosts, placed.nodes):
         slot.host, slot.nodes = host, nodes
     draft.slots.extend(slots[:found])
@@ -188,10 +241,22 @@ def _addresses_left(draft: Draft, group: Group, slots: list[Slot]) -> int:
 
 def _stay(draft: Draft, group: Group, slot: Slot) -> None:
     """Put an instance that found no place back where it runs, at the cost of what was placed there meanwhile."""
-    running = draft.problem.running
-    host = int(running.host[slot.row])
+    problem, state = draft.problem, draft.state
+    host = int(problem.running.host[slot.row])
     draft.codes[slot.row] = STUCK
-    draft.state.restore_running(slot.row)
+    state.restore_running(slot.row)
+    if problem.hosts.state[host] != ACTIVE:
+        return
+    for other in [s for s in draft.slots[::-1] if s.host == host and s.row < 0]:
+        if (state.free[:, host] >= 0).all() and (state.nodes is None or (state.nodes.cores[:, host] >= 0).all()):
+            break
+        claims = problem.groups[other.group].claims
+        state.release(other.group, claims, host)
+        if other.nodes is not None:
+            state.give_nodes(claims, host, np.array(other.nodes[0]), np.array(other.nodes[1]))
+        draft.slots.remove(other)
+        other.host = -1
+        draft.unplaced.append(other)
 
 
 __all__ = ["FOREIGN", "KEEP", "Draft", "Slot", "begin", "settle", "solve"]

@@ -9,6 +9,7 @@ import math
 from typing import Any, Iterable, Mapping, Optional
 
 from ...module_utils.errors import InvalidInput, InvalidSize
+from ...module_utils.errors import show_value as show
 from ...module_utils.naming import EXPECTED as EXPECTED_NAME
 from ...module_utils.naming import is_valid_name
 from ...module_utils.sizes import parse_size
@@ -16,6 +17,7 @@ from ...module_utils.sizes import parse_size
 # float64 holds whole numbers exactly up to 2**53; sums over a fleet must stay below.
 MAX_AMOUNT = 2**50
 MAX_PROBLEMS = 100
+MAX_TEXT = 400
 
 
 class Reader:
@@ -28,6 +30,7 @@ class Reader:
     def complain(self, path: str, what: str) -> None:
         """Remember one complaint."""
         if len(self.problems) < MAX_PROBLEMS:
+            path, what = (text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..." for text in (path, what))
             self.problems.append(f"{path}: {what}")
         else:
             self.more += 1
@@ -73,7 +76,7 @@ class Reader:
             self.complain(path, f"{show(value)} is not a whole number; expected a whole number of {low} or more")
             return default
         if value < low:
-            self.complain(path, f"{value} is below {low}; expected a whole number of {low} or more")
+            self.complain(path, f"{show(value)} is below {low}; expected a whole number of {low} or more")
             return default
         if value > high:
             self.complain(path, f"{show(value)} is above {high}; expected a whole number of at most {high}")
@@ -82,7 +85,7 @@ class Reader:
 
     def number(self, value: Any, path: str, low: float, high: float, default: float = 0.0) -> float:
         """A finite number within bounds."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
             self.complain(path, f"{show(value)} is not a number; expected a number from {low:g} to {high:g}")
             return default
         if not low <= value <= high:
@@ -138,10 +141,8 @@ class Reader:
         return str(value)
 
 
-def show(value: Any) -> str:
-    """A value as it may stand in a message: short, on one line."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _finite(value: int | float) -> bool:
+    return abs(value) < 10**300 if isinstance(value, int) else math.isfinite(value)
 
 
 def join(path: str, key: str) -> str:
@@ -159,3 +160,6 @@ def label_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+__all__ = ["MAX_AMOUNT", "Reader", "expected_keys", "join", "label_text", "show"]

@@ -41,8 +41,10 @@ def order_key(state: State, mode: str, claims: int, hosts: Ints, sizes: Floats, 
     for dimension in np.flatnonzero(demand).tolist():
         most = np.maximum(capacity[dimension, hosts], 1.0)
         part = np.maximum(state.free[dimension, hosts] - demand[dimension], 0.0) / most
-        left = left + part
-        load = np.maximum(load, 1.0 - part)
+        if mode == "binpack":
+            left = left + part
+        else:
+            load = np.maximum(load, 1.0 - part)
         used += 1
     if mode == "binpack":
         key = np.where(closed, CLOSED + 1.0 - sizes[hosts], left / max(used, 1))

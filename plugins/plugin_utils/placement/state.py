@@ -174,9 +174,20 @@ class State:
         share = placed.nodes.pop(slot)
         self.release(group, claims, host)
         if share is not None and self.nodes is not None:
-            self._give_nodes(claims, host, np.array(share[0]), np.array(share[1]))
+            self.give_nodes(claims, host, np.array(share[0]), np.array(share[1]))
 
-    def _give_nodes(self, claims: int, host: int, cores: Floats, memory: Floats) -> None:
+    def place_as(
+        self, group: int, claims: int, host: int, share: Optional[tuple[tuple[float, ...], tuple[float, ...]]]
+    ) -> None:
+        """Put one instance on a host, with what it takes of each node already settled."""
+        nodes, self.nodes = self.nodes, None
+        self.place(group, claims, np.array([host]))
+        self.nodes = nodes
+        if share is not None:
+            self.give_nodes(claims, host, -np.array(share[0]), -np.array(share[1]))
+
+    def give_nodes(self, claims: int, host: int, cores: Floats, memory: Floats) -> None:
+        """Give cores and bytes per node back to a host, or take them (negative)."""
         if self.nodes is not None:
             exact = self.problem.claims[claims]
             self.nodes.give(exact, np.array([host]), cores[:, np.newaxis], memory[:, np.newaxis])
