@@ -1,7 +1,7 @@
 """How well and how fast the planner packs, beside the rules other schedulers use.
 
 data.py reads and makes the problems, peers.py re-implements the peers, bound.py computes what no planner can beat,
-cases.py measures. Every plan is judged by the unit tests' oracle before its figures count.
+measured.py measures. Every plan is judged by the unit tests' oracle before its figures count.
 """
 
 from __future__ import annotations
@@ -33,6 +33,6 @@ def cases() -> list[str]:
 
 def run(case: str) -> Iterator[Measurement]:
     """Measure one case. Imports late, so that `--list` needs no planner."""
-    from benchmarks.placement import cases as by_name
+    from benchmarks.placement import measured
 
-    yield from by_name.CASES[case]()
+    yield from measured.CASES[case]()

@@ -108,7 +108,7 @@ def fate_complaints(world: World, plan: dict[str, Any]) -> list[str]:
     for entry in plan["instances"]:
         key, action = key_of(entry), entry["action"]
         if key in world.running:
-            out += running_complaints(world, key, entry)
+            out += running_complaints(world, key, entry, plan)
         elif action != "create":
             out.append(f"{key} does not run, yet its action is {action}")
         if action in ("create", "move") and world.hosts[entry["host"]].state != "active":
@@ -117,7 +117,7 @@ def fate_complaints(world: World, plan: dict[str, Any]) -> list[str]:
     return out
 
 
-def running_complaints(world: World, key: Key, entry: dict[str, Any]) -> list[str]:
+def running_complaints(world: World, key: Key, entry: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     """What may become of an instance that runs."""
     run, action = world.running[key], entry["action"]
     home = world.hosts[run["host"]]
@@ -137,7 +137,8 @@ def running_complaints(world: World, key: Key, entry: dict[str, Any]) -> list[st
         out.append(f"{key}: action {action}, but from {run['host']} to {entry['host']}")
     if action == "move" and (entry["from_host"] != run["host"] or entry["host"] == run["host"]):
         out.append(f"{key}: a move from {entry['from_host']} to {entry['host']}, but it runs on {run['host']}")
-    if action == "keep" and "digest" in run and key in world.desired:
+    stuck = key in {key_of(u) for u in plan["unplaced"]}
+    if action == "keep" and "digest" in run and key in world.desired and not stuck:
         wanted = world.desired[key].get("digest")
         if wanted is not None and run["digest"] is not None and wanted != run["digest"]:
             out.append(f"{key} is kept, though its digest is to be {wanted}")
@@ -153,7 +154,9 @@ def written_down(world: World, key: Key, entry: dict[str, Any]) -> list[str]:
     amounts = dict(claim.amounts)
     if claim.cores and sorted(entry["cpuset"]) != sorted(entry["cores"]):
         out.append(f"{key}: owns {entry['cores']}, but is confined to {entry['cpuset']}")
-    if claim.cores and sorted(entry["mems"]) != sorted({host.node[c] for c in entry["cores"] if c in host.node}):
+    nodes, mems = {host.node[c] for c in entry["cores"] or [] if c in host.node}, set(entry["mems"] or [])
+    # Where memory is counted per node, some may lie in a node in which the instance has no core.
+    if claim.cores and (nodes - mems or (mems - nodes and not (host.node_memory and claim.numa == "any"))):
         out.append(f"{key}: mems {entry['mems']} are not the NUMA nodes of cores {entry['cores']}")
     if (entry["memory"] or 0) != amounts.get("memory", 0):
         out.append(f"{key}: memory {entry['memory']}, its grade says {amounts.get('memory', 0)}")

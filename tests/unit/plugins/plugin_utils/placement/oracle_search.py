@@ -187,7 +187,7 @@ class Search:
         return not any(complete or b.who & fresh for b in broken) and self._spread_strictly(final, fresh)
 
     def _spread_strictly(self, final: list[Placed], fresh: set[Key]) -> bool:
-        """Spread measured also from domains that hold a member but are not eligible: nothing is asked between the two."""
+        """Spread measured also from domains that are not eligible but hold a member."""
         world = self.world
         for group, spec in world.groups.items():
             for rule in (spec.get("placement") or {}).get("spread") or []:

@@ -98,7 +98,7 @@ def test_numa_1_is_refused_where_only_fragments_are_left(machine: Machine) -> No
 @with_smt
 def test_whole_cores_are_not_shared_with_others(machine: Machine) -> None:
     host = machine.host()
-    plan = planned(asked(host, {"cores": 1, "count": 3}, {"cores": 2 * machine.threads, "smt": "whole", "count": 2}))
+    plan = planned(asked(host, {"cores": 1, "count": 3}, {"cores": machine.threads, "smt": "whole", "count": 2}))
     assert plan["complete"]
 
 
