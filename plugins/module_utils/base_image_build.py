@@ -63,15 +63,20 @@ class Builder:
         os.makedirs(self.cache_dir, exist_ok=True)
         with self._lock():
             path, built = self._cached_archive()
-            image_id = read_archive(path)["id"]
+            found = read_archive(path)
             if "archive" in wanted:
                 _place(path, self.archive)
             if "image" in wanted:
                 self.engine.load(path)
-        return {"id": image_id, "built": built}
+        return {"id": found["id"], "built": built}
+
+    @property
+    def cached(self):
+        """Path of the archive that the cache has, or would have, of this recipe."""
+        return os.path.join(self.cache_dir, f"{self.recipe.root_digest}-{self.recipe.digest}.tar")
 
     def _cached_archive(self):
-        path = os.path.join(self.cache_dir, f"{self.recipe.root_digest}-{self.recipe.digest}.tar")
+        path = self.cached
         if os.path.exists(path) and not self.force and self.recipe.name in read_archive(path)["tags"]:
             return path, False
         same_root = sorted(glob.glob(os.path.join(self.cache_dir, f"{self.recipe.root_digest}-*.tar")))
@@ -161,12 +166,15 @@ def run(options, check_mode):
     builder = Builder(Recipe.from_options(options), options["cache_dir"], store, options["archive"], options["force"])
     state = builder.state()
     wanted = builder.missing(state)
-    made = builder.make(wanted) if wanted and not check_mode else {"built": False, "id": (state["image"] or {}).get("id")}
+    made = {"built": False, "id": (state["image"] or {}).get("id")}
+    if wanted and not check_mode:
+        made = builder.make(wanted)
     known = state["recipe"] or (state["archive"] or {}).get("recipe")
     return {
         "changed": bool(wanted),
         "built": made["built"],
         "image": {"name": builder.recipe.name, "id": made["id"] or "", "digest": builder.recipe.digest},
+        "cached": builder.cached if os.path.exists(builder.cached) else "",
         "diff": {
             "before_header": builder.recipe.name,
             "after_header": builder.recipe.name,
@@ -189,5 +197,6 @@ def _remove(options, store, check_mode):
         "changed": bool(image or archive),
         "built": False,
         "image": {"name": options["name"], "id": "", "digest": ""},
+        "cached": "",
         "diff": {"before": before, "after": ""},
     }

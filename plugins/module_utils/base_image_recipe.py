@@ -25,7 +25,9 @@ FORMAT = 1
 STAGES = ("setup", "extract", "essential", "customize")
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _DOCUMENTATION = ("doc", "info", "lintian", "locale", "man")
-_REFERENCE = re.compile(r"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?")
+_REFERENCE = re.compile(
+    r"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+)
 _ROOT_KEYS = (
     "suite", "packages", "variant", "mirrors", "components", "architecture", "documentation", "files", "commands",
     "hooks", "apt_options", "dpkg_options", "timestamp",
@@ -155,12 +157,13 @@ class Recipe:
         call += [f"--keyring={path}" for path in self.keyrings()]
         call += [f"--aptopt={text}" for text in option("apt_options") or []]
         call += [f"--dpkgopt={text}" for text in self._dpkg_options()]
-        call += [f"--{item['stage']}-hook={item['command']}" for item in option("hooks") or []
-                 if item["stage"] != "customize"]
+        hooks = option("hooks") or []
+        call += [f"--{item['stage']}-hook={item['command']}" for item in hooks if item["stage"] != "customize"]
         if self.files:
             call.append(f"--customize-hook=tar-in {shlex.quote(files_archive)} /")
-        call += [f'--customize-hook=chroot "$1" /bin/sh -eu -c {shlex.quote(text)}' for text in option("commands") or []]
-        call += [f"--customize-hook={item['command']}" for item in option("hooks") or [] if item["stage"] == "customize"]
+        for text in option("commands") or []:
+            call.append(f'--customize-hook=chroot "$1" /bin/sh -eu -c {shlex.quote(text)}')
+        call += [f"--customize-hook={item['command']}" for item in hooks if item["stage"] == "customize"]
         # ldconfig's cache of inodes differs from build to build, and is made anew when it is missing.
         call.append('--customize-hook=rm -f "$1/var/cache/ldconfig/aux-cache"')
         return [*call, option("suite"), "-", *(option("mirrors") or [])]
@@ -179,8 +182,9 @@ class Recipe:
         if self.options.get("documentation"):
             return given
         excluded = [f"path-exclude=/usr/share/{name}/*" for name in _DOCUMENTATION]
-        # Licences stay: whoever passes the image on has to pass them on too.
-        return excluded + ["path-include=/usr/share/doc/*/copyright", *given]
+        # Licences stay: whoever passes the image on has to pass them on too. So do the empty folders of manual pages,
+        # without which packages that offer alternatives (Java's, for one) can't be set up.
+        return excluded + ["path-include=/usr/share/doc/*/copyright", "path-include=/usr/share/man/man?", *given]
 
 
 def read_label(labels):

@@ -11,9 +11,12 @@ import os
 from .base_image_archive import read_archive
 from .engine import DEFAULT_SOCKET, Conflict, Engine, NotFound, name_path
 from .errors import EngineError
+from .labels import digest
 
 # Loading half a gigabyte keeps an engine busy for a while before it answers.
 _TIMEOUT = 600
+_COMPARED = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "Labels", "StopSignal", "User", "Volumes",
+             "WorkingDir")
 
 
 class ImageStore:
@@ -32,7 +35,11 @@ class ImageStore:
         return cls(StreamingEngine(address or os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET, timeout=_TIMEOUT))
 
     def find(self, name):
-        """Return {id, labels, size, architecture} of an image, or None."""
+        """Return {id, labels, size, architecture, content} of an image, or None.
+
+        ``content`` is a digest of its layers and configuration: engines that keep images in containerd give the same
+        image another id than those that don't.
+        """
         try:
             found = self._engine.inspect_image(name)
         except NotFound:
@@ -42,7 +49,13 @@ class ImageStore:
             "labels": (found.get("Config") or {}).get("Labels") or {},
             "size": found.get("Size", 0),
             "architecture": found.get("Architecture", ""),
+            "content": _content_digest(found),
         }
+
+    def holds(self, image):
+        """Say whether the engine has ``image`` ({name, id, content}) under its name, with the same content."""
+        found = self.find(image["name"])
+        return found is not None and (found["id"] == image["id"] or found["content"] == image["content"])
 
     def load(self, path):
         """Load an image archive; an image that had the name before loses it, and goes if nothing else uses it."""
@@ -70,6 +83,12 @@ class ImageStore:
     def remove(self, name):
         """Remove an image by its name or id."""
         self._engine.call("DELETE", name_path("images", name, safe="/:@"))
+
+
+def _content_digest(found):
+    config = found.get("Config") or {}
+    kept = {key: config[key] for key in _COMPARED if config.get(key)}
+    return digest([(found.get("RootFS") or {}).get("Layers") or [], kept])
 
 
 class StreamingEngine(Engine):

@@ -39,6 +39,10 @@ class LabEngine(Engine):
         filters = '{"label":["%s=%s"]}' % (LAB, lab)
         return [item["Name"] for item in self.call("GET", "/volumes", {"filters": filters}).get("Volumes") or []]
 
+    def lab_images(self):
+        """Return the images that were built for labs, in the engine's short form."""
+        return self.call("GET", "/images/json", {"filters": '{"label":["%s"]}' % LAB})
+
     def find_network(self, name):
         """Return a network, or None."""
         try:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from . import lab_machine, lab_network
 from .engine import Conflict, EngineError, NotFound, name_path
 from .errors import HostError, InvalidInput
-from .lab_engine import LAB, RELEASE, LabEngine, host_payload
+from .lab_engine import RELEASE, LabEngine, host_payload
 from .lab_files import LabFiles, inventory_data
 from .lab_loops import detach_loops
 from .naming import check_name
@@ -44,7 +44,8 @@ class Lab:
         self.notes = []
         self.wanted = [dict(host, name=f"{name}-h{index + 1}") for index, host in enumerate(hosts)]
         if len(self.wanted) > lab_network.MAX_HOSTS:
-            raise InvalidInput(f"hosts: {len(self.wanted)} are too many for one lab; expected {lab_network.MAX_HOSTS} or less")
+            limit = lab_network.MAX_HOSTS
+            raise InvalidInput(f"hosts: {len(self.wanted)} are too many for one lab; expected {limit} or less")
 
     def up(self):
         """Make the lab what it should be, wait until every host answers, and return what it is."""
@@ -63,18 +64,19 @@ class Lab:
             self._write_files(hosts, network)
         return hosts, lab_network.layout(network)
 
-    def down(self, images):
-        """Remove all there is of the lab. ``images`` are names of images to remove if nothing else uses them."""
+    def down(self, keep_images):
+        """Remove all there is of the lab, and the images built for labs that no other container uses."""
         present = self.engine.lab_containers(self.name)
         self._each(self._remove_host, list(present))
         for volume in self.engine.lab_volumes(self.name):
-            self._do(f"volume {volume} removed", lambda volume=volume: self.engine.call("DELETE", name_path("volumes", volume)))
+            path = name_path("volumes", volume)
+            self._do(f"volume {volume} removed", lambda path=path: self.engine.call("DELETE", path))
         if self.engine.find_network(self.network_name):
             self._do(f"network {self.network_name} removed",
                      lambda: self.engine.call("DELETE", name_path("networks", self.network_name)))
         if self.files.remove():
             self.changes.append("key and inventory removed")
-        for image in images:
+        for image in [] if keep_images else self.engine.lab_images():
             self._remove_image(image)
 
     def _do(self, sentence, action):
@@ -254,18 +256,13 @@ class Lab:
             pass
 
     def _remove_image(self, image):
-        """Remove an image unless a container uses it."""
+        """Remove an image that was built for labs, unless a container uses it."""
+        name = (image.get("RepoTags") or [image["Id"]])[0]
         try:
-            labels = (self.engine.inspect_image(image).get("Config") or {}).get("Labels") or {}
-        except NotFound:
-            return
-        if LAB not in labels:
-            return
-        try:
-            self._do(f"image {image} removed", lambda: self.engine.call("DELETE", name_path("images", image, safe="/:@")))
+            self._do(f"image {name} removed", lambda: self.engine.call("DELETE", name_path("images", image["Id"])))
         except Conflict:
             self.changes.pop()
-            self.notes.append(f"image {image} stays: a container uses it")
+            self.notes.append(f"image {name} stays: a container uses it")
 
 
 def _speaks_ssh(address):
@@ -285,7 +282,7 @@ def run(options, check_mode):
     lab = Lab(options["name"], engine, files, hosts, options["subnet"], options["timeout"], check_mode)
     network = {}
     if options["state"] == "absent":
-        lab.down(options["images"])
+        lab.down(options["keep_images"])
     else:
         hosts, network = lab.up()
     return {

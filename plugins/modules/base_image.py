@@ -301,6 +301,10 @@ image:
       description: Digest of its recipe.
       type: str
       sample: 5f2b0c6a2f5e4c3b9a1d7e8f60718293
+cached:
+  description: The image archive in the cache, empty when the cache has none.
+  returned: always
+  type: str
 built:
   description: Whether the root file system was built, rather than found in the cache or left as it was.
   returned: always

@@ -26,7 +26,7 @@ options:
     required: true
   state:
     description:
-      - V(absent) removes containers, volumes, network, key, inventory, and O(images).
+      - V(absent) removes containers, volumes, network, key, inventory, and images.
     type: str
     choices: [present, absent]
     default: present
@@ -54,13 +54,12 @@ options:
           - Labels of the host in the fleet, such as its zone.
         type: dict
         default: {}
-  images:
+  keep_images:
     description:
-      - Images to remove with O(state=absent), unless something else uses them or base_image did not build them for a
-        lab (label C(stowage.lab)).
-    type: list
-    elements: str
-    default: []
+      - Whether O(state=absent) leaves the images that were built for labs, those with a label C(stowage.lab), in the
+        engine. Otherwise those that no container uses are removed.
+    type: bool
+    default: false
   subnet:
     description:
       - IPv4 network of 256 addresses. The first free one of 172.30.0.0/16 if omitted.
@@ -173,7 +172,7 @@ ARGUMENTS = {
             "labels": {"type": "dict", "default": {}},
         },
     },
-    "images": {"type": "list", "elements": "str", "default": []},
+    "keep_images": {"type": "bool", "default": False},
     "subnet": {"type": "str"},
     "directory": {"type": "path", "required": True},
     "inventory": {"type": "path", "required": True},
