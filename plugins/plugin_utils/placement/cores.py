@@ -9,7 +9,8 @@ physical cores that are split already.
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 from .model import Claims, Problem, Shape
 from .nodes import _compact, whole_cores

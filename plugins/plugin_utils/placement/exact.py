@@ -11,8 +11,9 @@ wall clock only bounds it from far away).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Optional
 
 from .draft import Draft
 from .model import Group
@@ -194,6 +195,11 @@ class Model:
     def _near(self, group: Group, target: int, topology: str) -> None:
         domains = self.draft.topology.domains(topology)
         theirs, there = self._sums(target, topology)
+        if target == group.id and any(there):
+            for (number, host), var in self.count.items():
+                if number == group.id and (domains.of[host] < 0 or not there[domains.of[host]]):
+                    self.model.Add(var == 0)
+            return
         holds = []
         for domain in range(len(domains)):
             some = self.model.NewBoolVar("")
@@ -253,6 +259,19 @@ class Model:
                 others = [var for group, var in mine if group.cluster_id != cluster]
                 if others:
                     self.model.Add(sum(others) == 0).OnlyEnforceIf(taken)
+
+    def addresses(self, pools: Mapping[str, int], moving: Mapping[int, int]) -> None:
+        """No more new instances on a network than it has addresses."""
+        groups = self.draft.problem.groups
+        for network, left in pools.items():
+            new = []
+            for number, wanted in self.pending.items():
+                if groups[number].network == network:
+                    above = self.model.NewIntVar(0, wanted, "")
+                    total = sum(var for (g, _h), var in self.count.items() if g == number)
+                    self.model.Add(above >= total - moving.get(number, 0))
+                    new.append(above)
+            self.model.Add(sum(new) <= left)
 
     def solve(self, seconds: float, all_of_it: bool = False) -> Optional[Answer]:
         """Place as many as possible (or, with ``all_of_it``, all or nothing); None where no answer was found in time."""
@@ -324,6 +343,14 @@ def _draw(parts: list[int], amount: int, step: int) -> tuple[float, ...]:
     return tuple(taken)
 
 
-def place_exactly(draft: Draft, pending: Mapping[int, int], seconds: float) -> Optional[Answer]:
-    """The best placement of what is pending on the free room of a draft."""
-    return Model(draft, pending).build().solve(seconds)
+def place_exactly(
+    draft: Draft, pending: Mapping[int, int], seconds: float, pools: Mapping[str, int], moving: Mapping[int, int]
+) -> Optional[Answer]:
+    """The best placement of what is pending on the free room of a draft.
+
+    :param pools: how many new instances each network has addresses for.
+    :param moving: how many of what is pending run already (and have an address), by group.
+    """
+    model = Model(draft, pending).build()
+    model.addresses(pools, moving)
+    return model.solve(seconds)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ...module_utils.naming import instance_name
 from .cores import assign_cores
 from .draft import Draft
 from .explain import explain
+from .flow import changes_by_name, order_by_room
 from .model import Network
 from .numeric import np
 from .plan import Plan
@@ -21,6 +23,7 @@ from .steps import order_steps
 def finish(draft: Draft) -> Plan:
     """Settle what is left to settle, once every instance has its host."""
     unplaced = explain(draft)
+    owned = draft.state.owned
     problem, slots, running = draft.problem, draft.slots, draft.problem.running
     prefer = {
         number: running.cores[slot.row]
@@ -29,14 +32,23 @@ def finish(draft: Draft) -> Plan:
     }
     cores = assign_cores(
         problem,
-        draft.state.owned,
+        owned,
         [slot.host for slot in slots],
         [problem.groups[slot.group].claims for slot in slots],
         [slot.nodes for slot in slots],
         prefer,
     )
     addresses = give_addresses(draft)
-    return Plan(draft, tuple(cores), tuple(addresses), tuple(unplaced), tuple(order_steps(draft)))
+    groups = problem.groups
+    names = {
+        (slot.group, slot.index): instance_name(groups[slot.group].cluster, groups[slot.group].name, slot.index)
+        for slot in slots
+        if slot.row >= 0 or len(running)
+    }
+    steps = order_steps(draft)
+    if len(running):
+        steps = order_by_room(draft, steps, changes_by_name(draft, names, cores))
+    return Plan(draft, tuple(cores), tuple(addresses), tuple(unplaced), tuple(steps))
 
 
 def give_addresses(draft: Draft) -> list[Optional[int]]:

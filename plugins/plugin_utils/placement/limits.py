@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Iterator, Optional
+from typing import Optional
 
 from .model import AntiAffinity, Group, Problem, Spread
 from .numeric import Bools, Floats, Ints, np
@@ -135,6 +136,19 @@ class RuleBook:
 
     def _penalize(self, limits: Limits, penalty: Floats) -> None:
         limits.penalty = penalty if limits.penalty is None else limits.penalty + penalty
+
+    def room_for_followers(self, group: Group, state: State) -> Optional[Floats]:
+        """What must find room beside each instance of a group, on its host; None where nothing has to."""
+        problem = self.problem
+        extra = None
+        for number in self.followers.get(group.id, ()):
+            other = problem.groups[number]
+            missing = other.count - len(state.hosts_of(number))
+            beside = any(r.required and r.target == group.id and r.topology == "host" for r in other.rules.affinity)
+            if beside and missing > 0 and group.count:
+                more = problem.demand[other.claims] * float(-(-missing // group.count))
+                extra = more if extra is None else extra + more
+        return extra
 
     def partners(self, group: Group) -> Iterator[int]:
         """Groups that must be placed before this one: what it must be near to."""

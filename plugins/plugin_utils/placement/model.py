@@ -9,8 +9,9 @@ billionths of a core, so that exclusive cores and shares of the others add up in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Optional
 
 from .numeric import Bools, Floats, Ints
 

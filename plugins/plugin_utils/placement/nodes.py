@@ -67,7 +67,7 @@ class NodeRoom:
             whole = np.floor(self._whole_room(hosts).sum(axis=0) / claims.cores)
             fits = np.where(claims.cores % threads == 0, whole, 0.0)
         if self.counts_memory and claims.memory:
-            memory = np.maximum(self.memory[:, hosts], 0.0).sum(axis=0)
+            memory = self.memory[:, hosts].sum(axis=0)
             fits = np.minimum(fits, np.floor(memory / claims.memory))
         return fits
 
@@ -96,6 +96,10 @@ class NodeRoom:
         np.put_along_axis(chosen, order[: claims.numa], True, axis=0)
         cores, memory = self.share(claims)
         return chosen * cores, chosen * (memory if self.counts_memory else 0.0)
+
+    def memory_share(self, claims: Claims, host: int, cores: tuple[float, ...]) -> tuple[float, ...]:
+        """Where an instance with these cores per node draws its memory."""
+        return tuple(self._memory(claims, np.array([host]), np.array(cores)[:, np.newaxis])[:, 0].tolist())
 
     def _memory(self, claims: Claims, hosts: Ints, cores: Floats) -> Floats:
         if not self.counts_memory:

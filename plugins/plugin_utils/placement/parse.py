@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from .model import BUILT_IN, Claims, Options, Problem, Rebalance
 from .numeric import np, require_numpy

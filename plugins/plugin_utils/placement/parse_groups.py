@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from .model import NANO, Affinity, AntiAffinity, Claims, Constraint, Group, Network, Rules, Spread
 from .reader import Reader, label_text, show

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from .model import ACTIVE, NANO, STATES, Hosts, Shape
 from .numeric import Floats, np

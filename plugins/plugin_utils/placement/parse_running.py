@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from .model import BUILT_IN, NANO, UNREACHABLE, Claims, Group, Hosts, Running
 from .numeric import Bools, Ints, np

@@ -20,16 +20,17 @@ class Placer:
         self.state = state
         self.book = book
         self.sizes = sizes
+        self.extra: Floats | None = None
 
-    def place(self, group: Group, wanted: int, placed: Placed, only: Ints | None = None) -> int:
-        """Place up to ``wanted`` instances (on the hosts of ``only``, if given); return how many found a place."""
+    def place(self, group: Group, wanted: int, placed: Placed, extra: Floats | None = None) -> int:
+        """Place up to ``wanted`` instances; return how many found a place.
+
+        :param extra: amounts to hold back beside each of them, for others that must lie on its host.
+        """
         found = 0
+        self.extra = extra
         while found < wanted:
             limits = self.book.limits(self.state, group)
-            if only is not None:
-                allowed = np.zeros(len(limits.mask), dtype=np.bool_)
-                allowed[only] = True
-                limits.mask &= allowed
             hosts = self._batch(group, wanted - found, limits)
             if not len(hosts):
                 break
@@ -47,6 +48,10 @@ class Placer:
             mask = mask & (np.append(quota, np.inf)[domains.of] >= 1)
         rows = np.flatnonzero(mask)
         room = self.state.room(group.claims, rows)
+        if self.extra is not None:
+            together = demand + self.extra
+            for dimension in np.flatnonzero(together).tolist():
+                room = np.minimum(room, np.floor(self.state.free[dimension, rows] / together[dimension]))
         fits = room >= 1
         return (rows, room) if fits.all() else (rows[fits], room[fits])
 

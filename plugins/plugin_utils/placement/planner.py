@@ -6,17 +6,16 @@
 from __future__ import annotations
 
 from .draft import Draft, Slot
-from .finish import addresses_left, finish
 from .exact import HAS_ORTOOLS, place_exactly
+from .finish import addresses_left, finish
 from .limits import RuleBook
 from .model import ACTIVE, Group, Problem
 from .numeric import np
+from .place import Placer
 from .plan import Plan
 from .standing import FOREIGN, KEEP, LEAVE, REMOVE, STUCK, UNKNOWN, UPDATE, Checker, standing
-from .place import Placer
 from .state import Placed, State
 from .topology import Topology
-
 
 # Up to this size, what can't be placed is proven to have no place.
 EXACT_HOSTS, EXACT_INSTANCES = 20, 200
@@ -47,19 +46,21 @@ def settle_exactly(rough: Draft, problem: Problem) -> Draft:
     draft = begin(problem)
     waiting, missing = _pending(draft)
     slots = {number: [*waiting.get(number, ()), *missing.get(number, ())] for number in {*waiting, *missing}}
-    pending = {}
-    for number in sorted(slots):
-        pending[number] = _addresses_left(draft, problem.groups[number], slots[number])
-    answer = place_exactly(draft, pending, problem.options.exact_seconds)
+    pending = {number: len(slots[number]) for number in sorted(slots)}
+    moving = {number: sum(1 for slot in slots[number] if slot.row >= 0) for number in pending}
+    answer = place_exactly(draft, pending, problem.options.exact_seconds, _pools(draft, pending), moving)
     if answer is None or (answer.total <= len(rough.slots) - len(draft.slots)):
         if answer is not None and answer.proven:
             rough.proven |= {slot.group for slot in rough.unplaced}
         return rough
-    # The largest demands of nodes first, as the answer counted them.
-    for number in sorted(slots):
+    # Those bound to nodes first: the others draw their memory from wherever some is left.
+    for number in sorted(slots, key=lambda n: (not problem.claims[problem.groups[n].claims].numa, n)):
         group = problem.groups[number]
+        claims = problem.claims[group.claims]
         hosts = answer.placed.get(number, [])
         for slot, host, share in zip(slots[number], hosts, answer.nodes.get(number, [])):
+            if share is not None and draft.state.nodes is not None and not claims.numa:
+                share = (share[0], draft.state.nodes.memory_share(claims, host, share[0]))
             draft.state.place_as(group.id, group.claims, host, share)
             slot.host, slot.nodes = host, share
             draft.slots.append(slot)
@@ -68,9 +69,20 @@ def settle_exactly(rough: Draft, problem: Problem) -> Draft:
             draft.unplaced.append(slot)
             if slot.row >= 0:
                 _stay(draft, problem.groups[number], slot)
+    drop_orphans(draft)
     if answer.proven:
         draft.proven |= {slot.group for slot in draft.unplaced}
     return draft
+
+
+def _pools(draft: Draft, pending: dict[int, int]) -> dict[str, int]:
+    """How many new instances each network has addresses for, where that is less than all."""
+    wanted: dict[str, int] = {}
+    for number, count in pending.items():
+        network = draft.problem.groups[number].network
+        if network is not None:
+            wanted[network] = wanted.get(network, 0) + count
+    return {network: addresses_left(draft, network, count) for network, count in sorted(wanted.items())}
 
 
 def begin(problem: Problem) -> Draft:
@@ -87,6 +99,37 @@ def settle(draft: Draft) -> None:
     for pending in (waiting, missing):
         for group in placing_order(draft, pending):
             _place_group(draft, group, pending[group.id])
+    drop_orphans(draft)
+
+
+def drop_orphans(draft: Draft) -> None:
+    """What must be near to something that found no place has none either, until nothing more is affected."""
+    problem, state = draft.problem, draft.state
+    needy = [g for g in problem.groups if any(rule.required and rule.target != g.id for rule in g.rules.affinity)]
+    orphaned = True
+    while orphaned and needy:
+        orphaned = False
+        for group in needy:
+            for slot in [s for s in draft.slots if s.group == group.id]:
+                if all(
+                    _is_near(draft, rule.topology, rule.target, slot.host)
+                    for rule in group.rules.affinity
+                    if rule.required and rule.target != group.id
+                ):
+                    continue
+                state.release(group.id, group.claims, slot.host)
+                if slot.nodes is not None:
+                    state.give_nodes(group.claims, slot.host, np.array(slot.nodes[0]), np.array(slot.nodes[1]))
+                draft.slots.remove(slot)
+                draft.unplaced.append(slot)
+                orphaned = True
+                if slot.row >= 0:
+                    _stay(draft, group, slot)
+
+
+def _is_near(draft: Draft, topology: str, target: int, host: int) -> bool:
+    domains = draft.topology.domains(topology)
+    return bool(domains.of[host] >= 0 and (domains.of[draft.state.hosts_of(target)] == domains.of[host]).any())
 
 
 def _pending(draft: Draft) -> tuple[dict[int, list[Slot]], dict[int, list[Slot]]]:
@@ -195,32 +238,31 @@ def placing_order(draft: Draft, pending: dict[int, list[Slot]]) -> list[Group]:
             float(number),
         )
 
-    ordered = sorted(pending, key=hardness)
-    done: set[int] = set()
     result: list[Group] = []
-    for number in ordered:
-        _visit(draft, number, pending, done, result)
+    done: set[int] = set()
+    for number in sorted(pending, key=hardness):
+        # Each after what it must be near to, and at once followed by what must be near to it.
+        stack = [(number, False)]
+        while stack:
+            current, ready = stack.pop()
+            if ready:
+                result.append(problem.groups[current])
+                stack.extend((other, False) for other in draft.book.followers.get(current, ())[::-1])
+            elif current not in done and current in pending:
+                done.add(current)
+                stack.append((current, True))
+                stack.extend((target, False) for target in draft.book.partners(problem.groups[current]))
     return result
-
-
-def _visit(draft: Draft, number: int, pending: dict[int, list[Slot]], done: set[int], result: list[Group]) -> None:
-    stack = [(number, False)]
-    while stack:
-        current, ready = stack.pop()
-        if ready:
-            result.append(draft.problem.groups[current])
-            continue
-        if current in done or current not in pending:
-            continue
-        done.add(current)
-        stack.append((current, True))
-        stack.extend((target, False) for target in draft.book.partners(draft.problem.groups[current]))
 
 
 def _place_group(draft: Draft, group: Group, slots: list[Slot]) -> None:
     """Find places for these; what runs and finds none stays where it is."""
     placed = Placed()
-    found = Placer(draft.state, draft.book, draft.sizes).place(group, _addresses_left(draft, group, slots), placed)
+    placer = Placer(draft.state, draft.book, draft.sizes)
+    wanted = _addresses_left(draft, group, slots)
+    extra = draft.book.room_for_followers(group, draft.state)
+    found = placer.place(group, wanted, placed, extra=extra) if extra is not None else 0
+    found += placer.place(group, wanted - found, placed)
     for slot, host, nodes in zip(slots, placed.hosts, placed.nodes):
         slot.host, slot.nodes = host, nodes
     draft.slots.extend(slots[:found])

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Iterable, Mapping, Optional
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional
 
 from ...module_utils.errors import InvalidInput, InvalidSize
 from ...module_utils.errors import show_value as show

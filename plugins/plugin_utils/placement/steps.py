@@ -24,6 +24,8 @@ class Step:
     instances: list[str]
     waits_for: list[int] = field(default_factory=list)
     index: int = 0
+    partial: bool = False
+    after: list[int] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the plan."""
@@ -64,8 +66,6 @@ def order_steps(draft: Draft) -> list[Step]:
         waits = before or ([0] if removed else [])
         work = works.get(group.id)
         last[group.id] = _group_steps(steps, group, work, waits) if work else before
-    for number, step in enumerate(steps):
-        step.index = number
     return steps
 
 
@@ -97,7 +97,7 @@ def _group_steps(steps: list[Step], group: Group, work: Work, waits: list[int]) 
     def add(name: str, kind: str, indices: list[int]) -> None:
         nonlocal ends
         names = [instance_name(group.cluster, group.name, index) for index in sorted(indices)]
-        steps.append(Step(name, kind, names, list(ends)))
+        steps.append(Step(name, kind, names, list(ends), len(steps)))
         ends = [len(steps) - 1]
 
     if work.stop:

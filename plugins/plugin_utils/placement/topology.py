@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Callable, Mapping
+from typing import Callable
 
 from .model import ACTIVE, Constraint, Hosts
 from .numeric import Bools, Ints, np
