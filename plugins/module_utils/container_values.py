@@ -16,6 +16,7 @@ import re
 import shlex
 
 from .durations import parse_duration
+from .engine import load_sdk
 from .errors import InvalidInput
 from .labels import PREFIX
 from .sizes import parse_size
@@ -121,11 +122,9 @@ def make_tmpfs(value):
 
 def make_ports(value):
     """Published ports as container port: [{HostIp, HostPort}]. The SDK knows the notation."""
-    from docker.utils.ports import build_port_bindings  # pylint: disable=import-outside-toplevel
-
     made = {}
     try:
-        bindings = build_port_bindings(value)
+        bindings = load_sdk().utils.ports.build_port_bindings(value)
     except ValueError as error:
         raise InvalidInput(f"{error}; expected [[address:]host port:]container port[/protocol]") from error
     for port, places in bindings.items():

@@ -44,7 +44,7 @@ class Engine:
         """Connect, or raise EngineError naming ``docker_host``, or MissingDependency naming the package."""
         self.docker_host = docker_host
         self.timeout = timeout
-        self._sdk = _load_sdk()
+        self._sdk = load_sdk()
         self._local = threading.local()
         self._api_version = "auto"
         self._api_version = self._client().api_version
@@ -198,7 +198,8 @@ def split_image(name):
     return name, "latest"
 
 
-def _load_sdk():
+def load_sdk():
+    """Return the Docker SDK; raise MissingDependency naming the package and the host."""
     try:
         import docker  # pylint: disable=import-outside-toplevel
         import docker.errors  # pylint: disable=import-outside-toplevel
