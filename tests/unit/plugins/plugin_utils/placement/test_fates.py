@@ -207,7 +207,6 @@ def test_without_a_rebalance_nothing_moves_for_a_better_packing() -> None:
     assert not plan["changed"]
 
 
-@pytest.mark.xfail(strict=True, reason="cycles of moves are not broken yet")
 def test_moves_that_need_each_others_room_are_ordered_or_go_through_a_free_host() -> None:
     # Both hosts are full, and each holds what must be on the other: only by way of the third can they change places.
     ssd = {"constraints": [{"label": "disk", "in": ["ssd"]}]}
