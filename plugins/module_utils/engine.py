@@ -203,6 +203,7 @@ def load_sdk():
     try:
         import docker  # pylint: disable=import-outside-toplevel
         import docker.errors  # pylint: disable=import-outside-toplevel
+        import docker.utils.ports  # pylint: disable=import-outside-toplevel
     except ImportError as error:
         raise MissingDependency(
             f"docker (python3-docker in Debian, Ubuntu and Fedora) for {sys.executable}, where {error}",
