@@ -106,6 +106,9 @@ class Model:
             for (number, where), var in self.count.items():
                 if where == host:
                     self._spread_over_nodes(number, host, var, cores, whole, memory, bounded)
+            if bounded:
+                drawn = sum(sum(part) for part in memory)
+                self.model.Add(drawn <= max(0, int(nodes.memory[:, host].sum())))
             for node in range(width):
                 self.model.Add(sum(cores[node]) <= max(0, int(nodes.cores[node, host])))
                 self.model.Add(sum(whole[node]) <= max(0, int(nodes.whole[node, host])))

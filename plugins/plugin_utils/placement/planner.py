@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .draft import Draft, Slot
-from .exact import HAS_ORTOOLS, place_exactly
+from .exact import HAS_ORTOOLS, Answer, place_exactly
 from .finish import addresses_left, finish
 from .limits import RuleBook
 from .model import ACTIVE, Group, Problem
@@ -45,14 +45,42 @@ def settle_exactly(rough: Draft, problem: Problem) -> Draft:
     """The same by exact search, on a fresh draft; falls back to the rough one where time runs out."""
     draft = begin(problem)
     waiting, missing = _pending(draft)
-    slots = {number: [*waiting.get(number, ()), *missing.get(number, ())] for number in {*waiting, *missing}}
-    pending = {number: len(slots[number]) for number in sorted(slots)}
-    moving = {number: sum(1 for slot in slots[number] if slot.row >= 0) for number in pending}
-    answer = place_exactly(draft, pending, problem.options.exact_seconds, _pools(draft, pending), moving)
-    if answer is None or (answer.total <= len(rough.slots) - len(draft.slots)):
+    answer = _ask(draft, waiting, missing)
+    before = len(draft.slots)
+    if answer is None or answer.total <= len(rough.slots) - before:
         if answer is not None and answer.proven:
             rough.proven |= {slot.group for slot in rough.unplaced}
         return rough
+    if any(len(answer.placed.get(number, ())) < len(slots) for number, slots in waiting.items()):
+        # What must leave and can't stays where it is, and binds what is placed after it.
+        first = _ask(draft, waiting, {})
+        if first is None:
+            return rough
+        _take(draft, first, waiting)
+        answer = _ask(draft, {}, missing)
+        waiting = {}
+        if answer is None:
+            return rough
+    slots = {number: [*waiting.get(number, ()), *missing.get(number, ())] for number in sorted({*waiting, *missing})}
+    _take(draft, answer, slots)
+    drop_orphans(draft)
+    if len(draft.unplaced) > len(rough.unplaced):
+        draft = rough
+    if answer.proven:
+        draft.proven |= {slot.group for slot in draft.unplaced}
+    return draft
+
+
+def _ask(draft: Draft, waiting: dict[int, list[Slot]], missing: dict[int, list[Slot]]) -> Answer | None:
+    numbers = sorted({*waiting, *missing})
+    pending = {number: len(waiting.get(number, ())) + len(missing.get(number, ())) for number in numbers}
+    moving = {number: len(slots) for number, slots in waiting.items()}
+    return place_exactly(draft, pending, draft.problem.options.exact_seconds, _pools(draft, pending), moving)
+
+
+def _take(draft: Draft, answer: Answer, slots: dict[int, list[Slot]]) -> None:
+    """Carry an answer over into the draft; what runs and got no place stays."""
+    problem = draft.problem
     # Those bound to nodes first: the others draw their memory from wherever some is left.
     for number in sorted(slots, key=lambda n: (not problem.claims[problem.groups[n].claims].numa, n)):
         group = problem.groups[number]
@@ -69,10 +97,6 @@ def settle_exactly(rough: Draft, problem: Problem) -> Draft:
             draft.unplaced.append(slot)
             if slot.row >= 0:
                 _stay(draft, problem.groups[number], slot)
-    drop_orphans(draft)
-    if answer.proven:
-        draft.proven |= {slot.group for slot in draft.unplaced}
-    return draft
 
 
 def _pools(draft: Draft, pending: dict[int, int]) -> dict[str, int]:
