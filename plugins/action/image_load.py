@@ -42,25 +42,25 @@ class ActionModule(ActionBase):
     @staticmethod
     def _local_images(options):
         """Return the wanted images with their identity; fail for those that the controller lacks."""
-        store = ImageStore.connect(options["controller_docker_host"])
-        images = []
+        store, images = None, []
         for image in options["images"]:
-            found = store.find(image["name"])
-            if found is None:
-                raise AnsibleActionFail(
-                    f"image {image['name']} is not in the controller's engine; build it with stowage.fleet.base_image, "
-                    "or pull it there"
-                )
-            images.append(dict(image, id=found["id"], content=found["content"]))
+            if not (image["id"] and image["content"]):
+                store = store or ImageStore.connect(options["controller_docker_host"])
+                found = store.find(image["name"])
+                if found is None:
+                    raise AnsibleActionFail(
+                        f"image {image['name']} is not in the controller's engine; build it with "
+                        "stowage.fleet.base_image, or pull it there"
+                    )
+                image = dict(image, id=found["id"], content=found["content"])
+            images.append(image)
         return images
 
     def _ask(self, options, images, task_vars, load=()):
         # Where archives lie on the controller is no business of the host.
         asked = [{key: image[key] for key in ("name", "id", "content")} for image in images]
         arguments = {"images": asked, "docker_host": options["docker_host"], "load": list(load)}
-        return self._execute_module(
-            module_name="stowage.fleet.image_load", module_args=arguments, task_vars=task_vars
-        )
+        return self._execute_module(module_name="stowage.fleet.image_load", module_args=arguments, task_vars=task_vars)
 
     def _send(self, options, images, missing, task_vars):
         """Send archives one after the other, so that the host needs room for one of them only."""

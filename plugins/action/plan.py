@@ -40,7 +40,12 @@ ARGUMENTS = {
     "topology": {"type": "str", "default": "zone"},
     "everywhere": {"type": "bool", "default": True},
 }
-_COLORS = {"+": constants.COLOR_DIFF_ADD, "-": constants.COLOR_DIFF_REMOVE, "~": constants.COLOR_CHANGED, "!": constants.COLOR_ERROR}
+_COLORS = {
+    "+": constants.COLOR_DIFF_ADD,
+    "-": constants.COLOR_DIFF_REMOVE,
+    "~": constants.COLOR_CHANGED,
+    "!": constants.COLOR_ERROR,
+}
 display = Display()
 
 
@@ -77,14 +82,13 @@ class ActionModule(ActionBase):
         allowed = [host for host in fleet.in_play if host in fleet.observations]
         held = find_held(planned.plan, planned.problem, [*allowed, *(set(fleet.missing) & set(fleet.in_play))])
         notes = [*planned.notes, *([desired.override.sentence] if desired.override else [])]
-        diff = draw_diff(planned.plan, held, planned.strays, notes)
+        diff = draw_diff(planned.plan, held, planned.strays, [])
         unplaced = planned.plan.get("unplaced") or []
         if unplaced and not desired.partial:
             texts = "\n".join(f"- {item['text']}" for item in unplaced)
             self._show_diff(diff)
             return {
                 "failed": True,
-                "unplaced": unplaced,
                 "msg": f"{len(unplaced)} instances can't be placed, and nothing was touched. Make room, relax a rule, "
                 f"or set stowage_placement.partial to true to apply what fits.\n{texts}",
             }
@@ -101,7 +105,8 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         for note in notes:
             display.warning(note)
-        steps = build_steps(planned, held)
+        requires = {(cluster, group): spec["requires"] for cluster, group, spec in desired.groups()}
+        steps = build_steps(planned, held, requires)
         changes = bool(steps)
         result = {
             "changed": changes and bool(self._task.check_mode),

@@ -168,11 +168,6 @@ ledger:
   description: What every host remembers of the plan. Empty when nothing changes.
   returned: O(operation=plan)
   type: dict
-unplaced:
-  description: What can't be placed, and why.
-  returned: when something can't be placed
-  type: list
-  elements: dict
 map:
   description: The lines of the map.
   returned: O(operation=map)

@@ -64,7 +64,7 @@ def _draw_group(items: list[Mapping[str, Any]], held: Mapping[str, str]) -> Iter
         if len(same) > _MOST_LINES_PER_GROUP:
             yield from (_draw(item) for item in same[: _MOST_LINES_PER_GROUP - 1])
             rest = same[_MOST_LINES_PER_GROUP - 1 :]
-            hosts = {item["host"] for item in rest}
+            hosts = {item.get("host") or item.get("from_host") for item in rest}
             last = f"{rest[0]['name']} … {rest[-1]['name']}"
             yield f"{SIGNS[action]} {_VERBS[action]}{last}: {len(rest)} more on {len(hosts)} hosts"
         else:
@@ -76,7 +76,8 @@ def _draw_group(items: list[Mapping[str, Any]], held: Mapping[str, str]) -> Iter
 
 def _draw(item: Mapping[str, Any]) -> str:
     action = item["action"]
-    place = f"from {item.get('from_host')} to {item['host']}" if action == "move" else f"on {item['host']}"
+    there = item.get("host") or item.get("from_host")
+    place = f"from {item.get('from_host')} to {there}" if action == "move" else f"on {there}"
     text = f"{SIGNS[action]} {_VERBS[action]}{item['name']} {place}"
     if action in ("create", "move", "update"):
         text += f": {describe_share(item)}"

@@ -86,8 +86,17 @@ class Options:
         options = {name: value for name, value in filled.items() if value is not None}
         grade = self._desired.grades[group["grade"]]
         options.update(_decided(instance, group, claims_of(grade)))
-        options["digest"] = digest({"type": filled, "grade": grade, "network": group["network"]})
+        options["digest"] = digest({"type": _texts(filled), "grade": grade, "network": group["network"]})
         return options
+
+
+def _texts(value: Any) -> Any:
+    """Return a type with numbers as texts: which of both a template yields depends on the version of ansible-core."""
+    if isinstance(value, dict):
+        return {key: _texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_texts(item) for item in value]
+    return None if value is None else str(value)
 
 
 def _decided(instance: Instance, group: Mapping[str, Any], claims: dict[str, Any]) -> dict[str, Any]:

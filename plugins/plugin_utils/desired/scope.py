@@ -15,9 +15,8 @@ CHANGES = ("create", "update", "move", "start", "stop", "remove")
 
 
 def hosts_of(instance: Instance) -> set[str]:
-    """Return the hosts that a change of this instance touches."""
-    hosts = {instance.get("host"), instance.get("from_host") if instance["action"] == "move" else None}
-    return {host for host in hosts if host}
+    """Return the hosts that a change of this instance touches; what is removed only has one that it leaves."""
+    return {host for host in (instance.get("host"), instance.get("from_host")) if host}
 
 
 def find_held(plan: Mapping[str, Any], problem: Mapping[str, Any], allowed: Collection[str]) -> dict[str, str]:
@@ -61,6 +60,10 @@ class _Scope:
         self._changing = changing
         self._steps = list(steps)
         self._facts = {host["name"]: host for host in problem["hosts"]}
+        groups = {item["name"]: (item["cluster"], item["group"]) for item in changing}
+        self._groups = {
+            step["index"]: {groups[name] for name in step["instances"] if name in groups} for step in self._steps
+        }
         self._before = {instance_name(run["cluster"], run["group"], run["index"]): run for run in problem["running"]}
 
     def hold_more(self) -> bool:
@@ -69,6 +72,9 @@ class _Scope:
         fresh = {name: reason for name, reason in more.items() if name not in self.held}
         self.held.update(fresh)
         return bool(fresh)
+
+    def _groups_of(self, index: int) -> set[tuple[str, str]]:
+        return self._groups.get(index, set())
 
     def _stuck(self) -> Iterable[tuple[str, Mapping[str, Any]]]:
         """Yield (name, how it runs) of everything that stays where it is because its change is held."""
@@ -125,12 +131,23 @@ class _Scope:
         return True
 
     def _wait(self) -> dict[str, str]:
+        """Find what waits for a step that is not completed.
+
+        The batches of one group's update only follow each other so that not all are down at once: they don't count.
+        """
         stuck = {
             step["index"]: step["name"] for step in self._steps if any(name in self.held for name in step["instances"])
         }
         waiting = {}
         for step in self._steps:
-            awaited = next((index for index in step.get("waits_for") or [] if index in stuck), None)
+            awaited = next(
+                (
+                    index
+                    for index in step.get("waits_for") or []
+                    if index in stuck and self._groups_of(index) != self._groups_of(step["index"])
+                ),
+                None,
+            )
             if awaited is not None:
                 stuck.setdefault(step["index"], step["name"])
                 for name in step["instances"]:

@@ -24,7 +24,7 @@ def find_differences(
     }
     sentences = []
     for item in instances:
-        name, host = item["name"], item.get("host")
+        name, host = item["name"], item.get("host") or item.get("from_host")
         if name in held or host not in observations or item["action"] in ("unknown", "foreign"):
             continue
         container = found.get((name, host))

@@ -14,20 +14,66 @@ from .planning import Planned
 Work = dict[str, dict[str, list[Any]]]
 
 
-def build_steps(planned: Planned, held: Mapping[str, str]) -> list[dict[str, Any]]:
+class _Required:
+    """Adds a step that waits for a required group which is not well, although nothing about it changes."""
+
+    def __init__(self, planned: Planned, requires: Mapping[tuple[str, str], Collection[str]], steps: list[Any]) -> None:
+        self._requires = requires
+        self._options = planned.options
+        self._steps = steps
+        self._made: dict[tuple[str, str], int] = {}
+        unwell = {
+            instance_name(run["cluster"], run["group"], run["index"])
+            for run in planned.problem["running"]
+            if run["healthy"] is False
+        }
+        self._unwell: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for item in planned.plan["instances"]:
+            if item["action"] == "keep" and item["name"] in unwell and item.get("state") == "started":
+                self._unwell.setdefault((item["cluster"], item["group"]), []).append(item)
+
+    def wait_for(self, instances: Iterable[Mapping[str, Any]]) -> list[int]:
+        """Return the numbers of the steps that wait for what these instances require."""
+        groups = {(item["cluster"], item["group"]) for item in instances}
+        needed = sorted({(cluster, other) for cluster, group in groups for other in self._requires[cluster, group]})
+        return [self._step_for(group) for group in needed if group in self._unwell]
+
+    def _step_for(self, group: tuple[str, str]) -> int:
+        if group not in self._made:
+            work: Work = {}
+            for item in self._unwell[group]:
+                _on(work, item["host"])["instances"].append(self._options[item["name"]])
+            names = [item["name"] for item in self._unwell[group]]
+            self._made[group] = len(self._steps)
+            self._steps.append(_step(f"Wait for group {group[1]} of {group[0]}", "wait", work, [], names))
+        return self._made[group]
+
+
+def build_steps(
+    planned: Planned, held: Mapping[str, str], requires: Mapping[tuple[str, str], Collection[str]]
+) -> list[dict[str, Any]]:
     """Return the steps to run, each with ``hosts``: what every host has to converge and to remove.
 
     A step that moves becomes two, since an address may not exist twice. Superfluous copies that a dead run left
     behind go first. Steps of which nothing is left to do are dropped; ``waits_for`` follows the new numbers.
+
+    :param held: why an instance is not changed now, by name.
+    :param requires: names of the groups of the same cluster that each (cluster, group) requires.
     """
-    steps = [_step("Remove superfluous copies", "remove", _stray_work(planned), [], sorted(planned.strays))]
-    if not planned.strays:
-        steps = []
+    steps = []
+    if planned.strays:
+        steps.append(_step("Remove superfluous copies", "remove", _stray_work(planned), [], sorted(planned.strays)))
     becomes: dict[int, list[int]] = {}
     by_name = {item["name"]: item for item in planned.plan["instances"]}
+    required = _Required(planned, requires, steps)
     for step in planned.plan["steps"]:
-        waits = sorted({new for old in step.get("waits_for") or [] for new in becomes.get(old, [])})
         instances = [by_name[name] for name in step["instances"] if name not in held]
+        waits = sorted(
+            {
+                *(new for old in step.get("waits_for") or [] for new in becomes.get(old, [])),
+                *required.wait_for(instances if step["kind"] != "remove" else []),
+            }
+        )
         for part in _parts(step, instances, planned.options, waits):
             if part["kind"] == "create" and becomes.get(step["index"]):
                 part["waits_for"] = sorted({*waits, *becomes[step["index"]]})
