@@ -247,6 +247,19 @@ def loop_size(number):
         return int(handle.read()) * 512
 
 
+def is_claimed(number):
+    """Say whether a file system on a loop device is mounted anywhere, also where this process can't see it.
+
+    A mount claims its device, and an exclusive opening is refused then. Unmounting succeeds on the host while a
+    container still has its own mount of the same file system; only this tells.
+    """
+    try:
+        os.close(os.open(_loop_node(number), os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as exc:
+        return exc.errno == errno.EBUSY
+    return False
+
+
 def detach_loop(number):
     """Free a loop device, now or, while somebody still uses it, as soon as that ends."""
     try:

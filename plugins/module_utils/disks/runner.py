@@ -24,6 +24,10 @@ _NAMED = ("create", "adopt", "finish", "reattach", "shrink", "grow", "rollback",
           "delete", "own", "note", "snapshot", "backup", "thin_out", "unmount")
 
 
+# What needs a volume unmounted, and leaves it as it was when it fails.
+_UNMOUNTED = ("shrink", "rollback", "restore")
+
+
 class Settings:
     """How a pool is used. Sizes in bytes; see ``Budget`` for the pool's own."""
 
@@ -198,7 +202,13 @@ def _see(volume):
 
 def _carry_out(volume, actions, done):
     for action in actions:
-        volume.perform(action)
+        try:
+            volume.perform(action)
+        except (StowageError, OSError):
+            if "unmount" in done and action in _UNMOUNTED:
+                volume.mount_back()
+                done.remove("unmount")
+            raise
         done.append(action)
     wanted = volume.wanted
     if wanted.state == "present" and {"adopt", "rollback", "restore"} & set(actions):

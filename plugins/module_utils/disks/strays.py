@@ -126,6 +126,8 @@ def _finish_deletion(pool, name, record, path):
         # The volume may have been made anew since; its record is then that of the new one.
         if record is not None and not os.path.exists(pool.image(name)):
             pool.remove_record(name)
+            with contextlib.suppress(FileNotFoundError):
+                os.rmdir(pool.mountpoint(name))
         _unlinker(path)()
     return finish
 

@@ -19,9 +19,10 @@ import grp
 import os
 import pwd
 import stat
+import time
 
 from . import archive, copies, filesystems, kernel
-from .errors import DamagedVolume, DiskError
+from .errors import DamagedVolume, DiskError, VolumeBusy
 from .pool import ATTACHED, RELEASED, empty_record, now, sync_folder
 
 DEFAULT_OPTIONS = ["noatime", "nodev", "nosuid"]
@@ -163,13 +164,28 @@ class Volume:
         self._unmount()
 
     def _unmount(self):
-        """Unmount it and see that its loop device is free; those with autoclear free themselves."""
-        kernel.unmount(self.pool.mountpoint(self.name))
-        image = self.pool.image(self.name)
+        """Unmount it everywhere, and see that its loop device is free; those with autoclear free themselves.
+
+        :raises VolumeBusy: when a container still has it mounted; it is mounted again then.
+        """
+        target, image = self.pool.mountpoint(self.name), self.pool.image(self.name)
+        kernel.unmount(target)
         for loop in self.sight.loops_of(image):
+            if not self.sight.still_bound(loop):
+                continue
+            if not _let_go(loop.number):
+                self._mount_at(target)
+                raise VolumeBusy(f"volume {self.name} is in use by a container and stays as it is; stop that first")
             if self.sight.still_bound(loop):
                 kernel.detach_loop(loop.number)
         self.sight.forget_free(image)
+
+    def mount_back(self):
+        """Mount it again as it was, after something that needed it unmounted has failed."""
+        with contextlib.suppress(OSError, DiskError):
+            self.sight.look_again(self.pool.image(self.name))
+            if not self._mounted():
+                self._mount_at(self.pool.mountpoint(self.name))
 
     # health
 
@@ -341,6 +357,19 @@ class Volume:
     def _remove_mountpoint(self):
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(self.pool.mountpoint(self.name))
+
+
+def _let_go(number, seconds=2.0):
+    """Wait until nobody has a loop device mounted; False when somebody keeps it.
+
+    The mounts of a container that has just stopped go away a moment after the engine says so.
+    """
+    deadline = time.monotonic() + seconds
+    while kernel.is_claimed(number):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)  # the kernel tells nobody when the last mount of a device goes
+    return True
 
 
 def _number(value, what):

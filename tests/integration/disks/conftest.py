@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host of a lab of its own, with the role storage on it, and hands to work it with."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BIN = pathlib.Path(sys.executable).parent
+LAB = os.environ.get("STOWAGE_DISK_LAB", "disktest")
+POOL = "/var/lib/stowage/pool"
+PROGRAM = "/usr/local/lib/stowage/volumes.pyz"
+# A container image out of the host's own files: a shell and what is needed to write, flush and wait.
+IMAGE = """set -e; cd "$(mktemp -d)"
+for tool in /bin/sh /bin/sleep /bin/dd /bin/cat /bin/sync; do
+  cp -L --parents $tool . ; ldd $tool | grep -o '/[^ ]*' | xargs -I% cp -L --parents -n % .
+done
+mkdir -p data tmp; tar c . | docker import - disktest >/dev/null"""
+
+
+def run(*command, check=True, timeout=300):
+    """Run a command on this machine and return its CompletedProcess."""
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, timeout=timeout,
+                          check=False)
+    assert not check or done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done
+
+
+class Host:
+    """One lab host. ``volume`` runs the module over SSH as a playbook would."""
+
+    def __init__(self, name, inventory):
+        self.name = name
+        self.inventory = inventory
+
+    def sh(self, script, check=True):
+        """Run a shell script on the host and return its output."""
+        done = run("docker", "exec", self.name, "sh", "-c", script, check=check)
+        return done.stdout.strip()
+
+    def volume(self, *volumes, check=False, diff=False, **options):
+        """Run the module and return its result; ``failed`` is in it, never raised."""
+        arguments = json.dumps({"volumes": list(volumes), "thin_ratio": 50, **options})
+        flags = ["--check"] * check + ["--diff"] * diff
+        done = run(BIN / "ansible", "-i", self.inventory, self.name, "-o", "-m", "stowage.fleet.volume", "-a",
+                   arguments, *flags, check=False)
+        line = next(line for line in done.stdout.splitlines() if line.startswith(f"{self.name} | "))
+        return {**json.loads(line[line.index("{"):]), "failed": line.startswith(f"{self.name} | FAILED!")}
+
+    def container(self, name, volume, script):
+        """Start a container with a volume at /data, the way the module ``containers`` mounts it."""
+        self.sh(f"docker run -d --name {name} --restart unless-stopped --network none "
+                f"--mount type=bind,source={POOL}/mounts/{volume}/data,target=/data disktest /bin/sh -c '{script}'")
+
+    def loops(self):
+        """Return the images of the pool that loop devices hold."""
+        return sorted(self.sh(f"losetup -n -l -O BACK-FILE | grep '^{POOL}/' || true").split())
+
+    def wait(self, script, seconds=60):
+        """Wait until a script succeeds on the host."""
+        end = time.monotonic() + seconds
+        while run("docker", "exec", self.name, "sh", "-c", script, check=False).returncode:
+            assert time.monotonic() < end, f"not within {seconds} s: {script}"
+            time.sleep(0.2)
+
+    def power_cut(self):
+        """Take the power away and bring it back."""
+        run("docker", "kill", self.name)
+        self.boot()
+
+    def boot(self):
+        """Start the host and wait until its engine answers."""
+        run("docker", "start", self.name)
+        self.wait("systemctl is-active docker && docker version")
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """A lab of one host with the storage role; STOWAGE_DISK_LAB names one that is there already and stays."""
+    inventory = f"inventories/labs/{LAB}"
+    own = "STOWAGE_DISK_LAB" not in os.environ
+    if own:
+        run(BIN / "ansible-playbook", "-i", "localhost,", "playbooks/lab_up.yml", "-e", f"lab_name={LAB}",
+            "-e", "lab_hosts=1", timeout=900)
+    try:
+        run(BIN / "ansible-playbook", "-i", inventory, "tests/integration/disks/storage.yml", timeout=600)
+        host = Host(f"{LAB}-h1", inventory)
+        host.sh(IMAGE)
+        yield host
+    finally:
+        if own:
+            run(BIN / "ansible-playbook", "-i", "localhost,", "playbooks/lab_down.yml", "-e", f"lab_name={LAB}",
+                "-e", "lab_keep_images=true", timeout=300)
+
+
+@pytest.fixture
+def host(lab):
+    """The lab's host, without containers and volumes before and after; a leaked loop device or mount fails the test."""
+    _clear(lab)
+    yield lab
+    _clear(lab)
+    assert lab.loops() == []
+    assert lab.sh(f"grep {POOL}/mounts /proc/mounts || true") == ""
+    assert lab.sh(f"ls {POOL}/images {POOL}/mounts {POOL}/records | grep -v : || true") == ""
+
+
+def _clear(host):
+    host.sh("docker ps -aq | xargs -r docker rm -f")
+    names = sorted(set(host.sh(f"cd {POOL}/records && ls | sed s/.json$//; cd {POOL}/images && ls | "
+                               "grep -v '^[.]' | sed s/.img$//").split()))
+    result = host.volume(*({"name": name, "state": "absent"} for name in names))
+    assert not result.get("failed"), result
