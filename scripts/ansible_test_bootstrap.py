@@ -46,7 +46,8 @@ def main() -> None:
         return
     wheels = cache / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(wheels), "pip==" + version]
+    wanted = "pip==" + version
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(wheels), wanted]
     subprocess.run(command, check=True)
     wheel = next(wheels.glob("pip-%s-*.whl" % version))
     script.write_text(SCRIPT.format(wheel=str(wheel), wheels=str(wheels)), encoding="utf-8")

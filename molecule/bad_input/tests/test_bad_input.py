@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wrong input is refused with one sentence that names its path, before anything is touched."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+
+def in_web(**changes):
+    """The clusters with keys of acme's web changed."""
+
+    def change(fleet):
+        clusters = fleet.desired("clusters")
+        clusters["acme"]["groups"]["web"].update(changes)
+        return {"stowage_clusters": clusters}
+
+    return change
+
+
+def in_grade(**changes):
+    """The grades with keys of `tiny` changed."""
+
+    def change(fleet):
+        grades = fleet.desired("grades")
+        grades["tiny"].update(changes)
+        return {"stowage_grades": grades}
+
+    return change
+
+
+CASES = {
+    "an unknown key": (in_web(cuont=2), "stowage_clusters.acme.groups.web.cuont"),
+    "a count below zero": (in_web(count=-1), "stowage_clusters.acme.groups.web.count"),
+    "a count that is no number": (in_web(count="two"), "stowage_clusters.acme.groups.web.count"),
+    "a grade that is not there": (in_web(grade="huge"), "stowage_clusters.acme.groups.web.grade"),
+    "a type that is not there": (in_web(type="wbe"), "stowage_clusters.acme.groups.web.type"),
+    "a group that requires itself": (in_web(requires=["web"]), "stowage_clusters.acme.groups.web.requires"),
+    "a group that requires nobody known": (in_web(requires=["kafka"]), "stowage_clusters.acme.groups.web.requires"),
+    "a wrong size": (in_grade(memory="64q"), "stowage_grades.tiny.memory"),
+    "cores and cpus in one grade": (in_grade(cores=1), "stowage_grades.tiny"),
+    "an unknown rule": (in_web(placement={"affinty": []}), "stowage_clusters.acme.groups.web.placement.affinty"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_refused_with_its_path(fleet, case):
+    change, path = CASES[case]
+    before = fleet.ids()
+    run = fleet.play("site", extra=change(fleet))
+    assert run.rc != 0
+    assert path in run.output, run.output
+    assert "Traceback" not in run.output
+    assert run.changed() == {}
+    assert len(re.findall(r"^fatal:", run.output, re.MULTILINE)) == 1, "one failure, not one per host"
+    assert fleet.ids() == before
+
+
+def test_all_complaints_come_at_once(fleet):
+    change = in_web(count=-1, grade="huge")
+    run = fleet.play("site", extra=change(fleet))
+    assert "stowage_clusters.acme.groups.web.count" in run.output
+    assert "stowage_clusters.acme.groups.web.grade" in run.output
+
+
+def test_what_fits_nowhere_is_named_with_its_reasons(fleet):
+    before = fleet.ids()
+    run = fleet.play("site", "--tags", "containers", extra=in_grade(memory="900g")(fleet))
+    assert run.rc != 0
+    assert "acme_web_0" in run.output
+    assert "memory" in run.output
+    assert set(fleet.ids()) == set(before), "what runs is not given up for what fits nowhere"
