@@ -43,7 +43,9 @@ options:
       - It is not kept. The next run without it returns to what the variables say.
     type: raw
   fleet_group:
-    description: Inventory group that holds the hosts of the fleet. The variable C(stowage_fleet), or V(fleet), if not set.
+    description:
+      - Inventory group that holds the hosts of the fleet.
+      - The variable C(stowage_fleet), or V(fleet), if not set.
     type: str
   observed:
     description: Name of the variable in which each host has the registered result of M(stowage.fleet.host_info).
@@ -58,7 +60,9 @@ options:
     type: str
     default: zone
   everywhere:
-    description: Whether hosts outside C(--limit) are observed too. Without them the plan knows only the hosts of the play.
+    description:
+      - Whether hosts outside C(--limit) are observed too.
+      - Without them the plan takes them for hosts that do not answer.
     type: bool
     default: true
 extends_documentation_fragment:

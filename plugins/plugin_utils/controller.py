@@ -123,17 +123,22 @@ def first_line(text: Any) -> str:
 
 
 def read_and_check(
-    variables: Mapping[str, Any], render: Render, fleet: Fleet | None, override: Mapping[str, Any] | None = None
+    variables: Mapping[str, Any],
+    render: Render,
+    fleet: Fleet | None,
+    override: Mapping[str, Any] | None = None,
+    labels: Mapping[str, Any] | None = None,
 ) -> Desired:
     """Return the desired state, or raise InvalidInput with everything that is wrong with it.
 
     :param fleet: whose host variables are checked too; None leaves them out.
+    :param labels: of any host, to try types with; taken from the fleet's hosts when there is a fleet.
     """
     complaints = Complaints()
-    labels = fleet.check_hosts(render, complaints) if fleet else {}
+    example = fleet.check_hosts(render, complaints) if fleet else dict(labels or {})
     desired = read_desired(variables, render, complaints, override)
     check_rules(desired, check_problem, complaints)
     if not complaints.sentences:
-        check_types(desired, labels, render, complaints)
+        check_types(desired, example, render, complaints)
     complaints.raise_if_any()
     return desired
