@@ -167,13 +167,20 @@ def run(options, check_mode):
     state = builder.state()
     wanted = builder.missing(state)
     made = {"built": False, "id": (state["image"] or {}).get("id")}
+    image = state["image"]
     if wanted and not check_mode:
         made = builder.make(wanted)
+        image = store.find(builder.recipe.name) if store else None
     known = state["recipe"] or (state["archive"] or {}).get("recipe")
     return {
         "changed": bool(wanted),
         "built": made["built"],
-        "image": {"name": builder.recipe.name, "id": made["id"] or "", "digest": builder.recipe.digest},
+        "image": {
+            "name": builder.recipe.name,
+            "id": made["id"] or "",
+            "digest": builder.recipe.digest,
+            "content": (image or {}).get("content", ""),
+        },
         "cached": builder.cached if os.path.exists(builder.cached) else "",
         "diff": {
             "before_header": builder.recipe.name,
@@ -196,7 +203,7 @@ def _remove(options, store, check_mode):
     return {
         "changed": bool(image or archive),
         "built": False,
-        "image": {"name": options["name"], "id": "", "digest": ""},
+        "image": {"name": options["name"], "id": "", "digest": "", "content": ""},
         "cached": "",
         "diff": {"before": before, "after": ""},
     }

@@ -301,6 +301,10 @@ image:
       description: Digest of its recipe.
       type: str
       sample: 5f2b0c6a2f5e4c3b9a1d7e8f60718293
+    content:
+      description: Digest of its layers and configuration in the engine, the same however an engine counts ids.
+      type: str
+      sample: 0f1e2d3c4b5a6978
 cached:
   description: The image archive in the cache, empty when the cache has none.
   returned: always

@@ -35,11 +35,12 @@ options:
         type: path
       id:
         description:
-          - Its id. Found out by the action plugin.
+          - Its id, such as RV(stowage.fleet.base_image#module:image.id). Asked of the controller's engine if omitted.
         type: str
       content:
         description:
-          - Digest of its layers and configuration. Found out by the action plugin.
+          - Digest of its layers and configuration, such as RV(stowage.fleet.base_image#module:image.content). Asked of
+            the controller's engine if omitted.
         type: str
   cache_dir:
     description:
