@@ -111,8 +111,8 @@ def _create(case: str, host: Host) -> Iterator[Measurement]:
         },
     )
     _check_changed(found["ours"], True)
-    whole = statistics.median(seconds for seconds, dummy in found["ours"])
-    inside = statistics.median(answer["seconds"] for dummy, answer in found["ours"])
+    whole = statistics.median(seconds for seconds, _dummy in found["ours"])
+    inside = statistics.median(answer["seconds"] for _dummy, answer in found["ours"])
     loop, bare = statistics.median(found[LOOP]), statistics.median(found[BARE])
     _show(case, [("containers, whole run", whole), ("containers, in the task", inside), (LOOP, loop), (BARE, bare)])
     yield Measurement("apply", f"{case}-run", "s", whole, LOOP, loop)
@@ -122,23 +122,23 @@ def _create(case: str, host: Host) -> Iterator[Measurement]:
 def _no_change(case: str, host: Host) -> Iterator[Measurement]:
     # Each side meets containers of its own making, so that neither has anything to change.
     _playbook(host, "ours")
-    ours = [_playbook(host, "ours") for dummy in range(ROUNDS + 1)][1:]
+    ours = [_playbook(host, "ours") for _dummy in range(ROUNDS + 1)][1:]
     host.check()
     _check_changed(ours, False)
     host.clear()
     _playbook(host, "loop")
-    loops = [_playbook(host, "loop") for dummy in range(ROUNDS + 1)][1:]
+    loops = [_playbook(host, "loop") for _dummy in range(ROUNDS + 1)][1:]
     host.check()
     _check_changed(loops, False)
-    whole = statistics.median(seconds for seconds, dummy in ours)
-    inside = statistics.median(answer["seconds"] for dummy, answer in ours)
-    loop = statistics.median(seconds for seconds, dummy in loops)
+    whole = statistics.median(seconds for seconds, _dummy in ours)
+    inside = statistics.median(answer["seconds"] for _dummy, answer in ours)
+    loop = statistics.median(seconds for seconds, _dummy in loops)
     _show(case, [("containers, whole run", whole), ("containers, in the task", inside), (LOOP, loop)])
     yield Measurement("apply", case, "s", whole, LOOP, loop, reach=NO_CHANGE_REACH)
 
 
 def _check_changed(answers: list[Any], expected: bool) -> None:
-    for dummy, answer in answers:
+    for _dummy, answer in answers:
         if answer["changed"] is not expected:
             raise RuntimeError(f"expected changed={expected}, got {json.dumps(answer)[:2000]}")
 

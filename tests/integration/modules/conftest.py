@@ -50,7 +50,7 @@ def image(api, tmp_path_factory):
     changes = ["ENV PLACE=hold", 'CMD ["/bin/sleep","1000"]', "VOLUME /data"]
     api.import_image_from_data(archive(busybox(tmp_path_factory.mktemp("busybox"))), *name.split(":"), changes=changes)
     yield name
-    for found in api.images(name.split(":")[0], quiet=True):
+    for found in api.images(name.partition(":")[0], quiet=True):
         api.remove_image(found, force=True)
 
 
