@@ -27,8 +27,6 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
 
 PROBLEMS = int(os.environ.get("STOWAGE_RANDOM_PROBLEMS", "10000"))
 FIRST = int(os.environ.get("STOWAGE_RANDOM_SEED", "0"))
-# One test per share, so that a failure names its share and others still run.
-SHARES = 10
 
 
 def judged(problem: dict[str, Any]) -> list[str]:
@@ -58,24 +56,34 @@ def too_many_moves(problem: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     return [] if fewest is None else [f"{moved} move, though {fewest} moves are enough"]
 
 
-@pytest.mark.parametrize("share", range(SHARES))
-def test_ten_thousand_random_problems_are_solved_as_well_as_by_trying_everything(share: int) -> None:
-    failures = []
-    slowest = 0.0
-    for seed in range(FIRST + share, FIRST + PROBLEMS, SHARES):
-        problem = problem_of_seed(seed)
+def failures(seeds: range, stale: bool) -> list[str]:
+    """The first few seeds whose plans the oracle has something against, each with its problem."""
+    out = []
+    for seed in seeds:
+        problem = problem_of_seed(seed, stale)
         start = time.perf_counter()
         try:
             wrong = judged(problem)
         except Exception as error:
             wrong = [f"{type(error).__name__}: {error}"]
-        slowest = max(slowest, time.perf_counter() - start)
+        if time.perf_counter() - start > 20:
+            wrong.append("took more than 20 seconds")
         if wrong:
-            failures.append(f"seed {seed}: {'; '.join(wrong)}\n{json.dumps(problem, sort_keys=True)}")
-            if len(failures) == 3:
-                break
-    assert not failures, "\n\n".join(failures)
-    assert slowest < 15, f"one small problem took {slowest:.1f} s"
+            out.append(f"seed {seed}: {'; '.join(wrong)}\n{json.dumps(problem, sort_keys=True)}")
+        if len(out) == 3:
+            break
+    return out
+
+
+def test_ten_thousand_random_problems_are_solved_as_well_as_by_trying_everything() -> None:
+    found = failures(range(FIRST, FIRST + PROBLEMS), stale=False)
+    assert not found, "\n\n".join(found)
+
+
+@pytest.mark.xfail(strict=True, reason="what stays stuck does not hold its room yet")
+def test_rules_that_came_after_what_runs_are_mended_with_the_fewest_moves() -> None:
+    found = failures(range(FIRST, FIRST + PROBLEMS // 4), stale=True)
+    assert not found, "\n\n".join(found)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
