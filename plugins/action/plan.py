@@ -38,7 +38,6 @@ ARGUMENTS = {
     "observed": {"type": "str", "default": "stowage_observed"},
     "planned": {"type": "str", "default": "stowage_plan"},
     "topology": {"type": "str", "default": "zone"},
-    "everywhere": {"type": "bool", "default": True},
 }
 _COLORS = {
     "+": constants.COLOR_DIFF_ADD,
@@ -151,7 +150,7 @@ class ActionModule(ActionBase):
     def _observed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> Fleet:
         fleet = Fleet.of_play(variables, arguments["fleet_group"])
         fleet.take_observations(arguments["observed"])
-        if fleet.outside and arguments["everywhere"]:
+        if fleet.outside:
             fleet.take_outside(observe(fleet.outside, play_context=self._play_context, loader=self._loader))
         return fleet
 

@@ -59,12 +59,6 @@ options:
     description: Host label that O(operation=map) groups hosts by.
     type: str
     default: zone
-  everywhere:
-    description:
-      - Whether hosts outside C(--limit) are observed too.
-      - Without them the plan takes them for hosts that do not answer.
-    type: bool
-    default: true
 extends_documentation_fragment:
   - stowage.fleet.attributes
 attributes:
