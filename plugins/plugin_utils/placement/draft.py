@@ -11,7 +11,9 @@ from functools import cached_property
 from .limits import RuleBook
 from .model import Problem
 from .numeric import Floats, Ints
+from .prices import Guide
 from .score import host_sizes
+from .standing import REMOVE
 from .state import State
 from .topology import Topology
 
@@ -40,6 +42,7 @@ class Draft:
     slots: list[Slot] = field(default_factory=list)
     unplaced: list[Slot] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    guide: Guide | None = None
     proven: set[int] = field(default_factory=set)
     conflict: tuple[str, ...] = ()
     relaxations: dict[int, list[str]] = field(default_factory=dict)
@@ -54,3 +57,7 @@ class Draft:
     def sizes(self) -> Floats:
         """Size of each host in parts of the largest."""
         return host_sizes(self.state)
+
+    def fresh_state(self) -> State:
+        """The state before anything new was placed."""
+        return State(self.problem, self.topology, self.codes != REMOVE)

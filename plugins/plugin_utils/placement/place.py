@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from .limits import Limits, RuleBook, spread_shares
 from .model import Group
-from .numeric import Floats, Ints, np
+from .numeric import Bools, Floats, Ints, np
+from .prices import Guide
 from .score import best_first, order_key
 from .state import Placed, State
 from .topology import Domains
@@ -16,21 +17,27 @@ from .topology import Domains
 class Placer:
     """Finds places for instances, group by group, on one state."""
 
-    def __init__(self, state: State, book: RuleBook, sizes: Floats) -> None:
+    def __init__(self, state: State, book: RuleBook, sizes: Floats, guide: Guide | None = None) -> None:
+        self.guide = guide
         self.state = state
         self.book = book
         self.sizes = sizes
         self.extra: Floats | None = None
 
-    def place(self, group: Group, wanted: int, placed: Placed, extra: Floats | None = None) -> int:
+    def place(
+        self, group: Group, wanted: int, placed: Placed, extra: Floats | None = None, only: Bools | None = None
+    ) -> int:
         """Place up to ``wanted`` instances; return how many found a place.
 
+        :param only: hosts to choose from.
         :param extra: amounts to hold back beside each of them, for others that must lie on its host.
         """
         found = 0
         self.extra = extra
         while found < wanted:
             limits = self.book.limits(self.state, group)
+            if only is not None:
+                limits.mask &= only
             hosts = self._batch(group, wanted - found, limits)
             if not len(hosts):
                 break
@@ -64,7 +71,7 @@ class Placer:
         one = limits.one_by_one or len(limits.spreads) > 1
         if one:
             wanted = 1
-        key = order_key(self.state, group.mode, group.claims, rows, self.sizes, limits.penalty)
+        key = order_key(self.state, group.mode, group.claims, rows, self.sizes, limits.penalty, self.guide)
         room = np.minimum(room, wanted)
         wide = [(domains, quota) for domains, quota in limits.quotas if domains.topology != "host"]
         for domains, quota in limits.quotas:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from .draft import Draft, Slot
 from .exact import HAS_ORTOOLS, Answer, place_exactly
+from .families import family_domains
 from .finish import addresses_left, finish
+from .improve import improve, worth_improving
 from .limits import RuleBook
 from .model import ACTIVE, Group, Problem
 from .numeric import np
 from .place import Placer
 from .plan import Plan
+from .prices import Guide
 from .standing import FOREIGN, KEEP, LEAVE, REMOVE, STUCK, UNKNOWN, UPDATE, Checker, standing
 from .state import Placed, State
 from .topology import Topology
@@ -38,6 +41,15 @@ def settled(problem: Problem) -> Draft:
             draft.notes.append("OR-Tools is not installed: what could not be placed is not proven to have no place")
             return draft
         return settle_exactly(draft, problem)
+    if worth_improving(draft):
+        return improve(draft, problem.options.improve_seconds, lambda found: _again(problem, found))
+    return draft
+
+
+def _again(problem: Problem, found: Guide) -> Draft:
+    draft = begin(problem)
+    draft.guide = found
+    settle(draft)
     return draft
 
 
@@ -282,10 +294,13 @@ def placing_order(draft: Draft, pending: dict[int, list[Slot]]) -> list[Group]:
 def _place_group(draft: Draft, group: Group, slots: list[Slot]) -> None:
     """Find places for these; what runs and finds none stays where it is."""
     placed = Placed()
-    placer = Placer(draft.state, draft.book, draft.sizes)
+    placer = Placer(draft.state, draft.book, draft.sizes, draft.guide)
     wanted = _addresses_left(draft, group, slots)
     extra = draft.book.room_for_followers(group, draft.state)
-    found = placer.place(group, wanted, placed, extra=extra) if extra is not None else 0
+    family = family_domains(draft, group)
+    found = 0
+    if extra is not None or family is not None:
+        found = placer.place(group, wanted, placed, extra=extra, only=family)
     found += placer.place(group, wanted - found, placed)
     for slot, host, nodes in zip(slots, placed.hosts, placed.nodes):
         slot.host, slot.nodes = host, nodes

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Optional
 
 from .numeric import Floats, Ints, np
+from .prices import Guide
 from .state import State
 
 # Hosts that are not in use yet come after all that are.
@@ -30,11 +31,21 @@ def host_sizes(state: State) -> Floats:
     return total / max(used, 1)
 
 
-def order_key(state: State, mode: str, claims: int, hosts: Ints, sizes: Floats, penalty: Optional[Floats]) -> Floats:
+def order_key(
+    state: State,
+    mode: str,
+    claims: int,
+    hosts: Ints,
+    sizes: Floats,
+    penalty: Optional[Floats],
+    guide: Optional[Guide] = None,
+) -> Floats:
     """The key of each host for the next instance of a claims class."""
     demand = state.problem.demand[claims]
     capacity = state.problem.hosts.capacity
     closed = state.instances[hosts] == 0
+    if guide is not None:
+        closed &= ~guide.opened[hosts]
     load = np.zeros(len(hosts))
     left = np.zeros(len(hosts))
     used = 0
@@ -47,7 +58,10 @@ def order_key(state: State, mode: str, claims: int, hosts: Ints, sizes: Floats, 
             load = np.maximum(load, 1.0 - part)
         used += 1
     if mode == "binpack":
-        key = np.where(closed, CLOSED + 1.0 - sizes[hosts], left / max(used, 1))
+        left = left / max(used, 1)
+        if guide is not None:
+            left = np.minimum(left * 0.5 + guide.regret[claims, hosts] * guide.weight, CLOSED - 1.0)
+        key = np.where(closed, CLOSED + 1.0 - sizes[hosts], left)
     else:
         crowd = np.minimum(state.instances[hosts], 1000) * 1e-6
         key = load + crowd + (np.where(closed, CLOSED, 0.0) if mode == "balanced" else 0.0)

@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fewer hosts for what is new: guided restarts, then hosts are emptied by taking a few apart and packing them anew.
+
+What runs is never touched. Without OR-Tools there are no prices to guide the restarts; hosts are emptied all the same.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Callable
+
+from .draft import Draft, Slot
+from .numeric import Bools, np
+from .place import Placer
+from .prices import Guide, guide
+from .state import Placed
+
+# Without a time to search, a fixed number of attempts keeps the plan a function of the problem alone.
+ATTEMPTS = 60
+RESTARTS = 2
+MAX_NEW = 20_000
+SLACKS = (0.0, 0.02, 0.01, 0.03, 0.05, 0.08)
+WEIGHTS = (20.0, 1.0, 4.0)
+
+
+def worth_improving(draft: Draft) -> bool:
+    """Whether new instances are packed onto more hosts than one, and few enough of them to pack them again."""
+    if not 2 <= len(draft.slots) <= MAX_NEW or len(draft.problem.hosts) > MAX_NEW:
+        return False
+    modes = {draft.problem.groups[slot.group].mode for slot in draft.slots}
+    fresh = {slot.host for slot in draft.slots if slot.row < 0}
+    return modes == {"binpack"} and len(fresh) > 1
+
+
+def cost(draft: Draft) -> tuple[int, int]:
+    """What a draft is judged by: what has no place, then the hosts in use."""
+    return len(draft.unplaced), int((draft.state.instances > 0).sum())
+
+
+def improve(rough: Draft, seconds: float, again: Callable[[Guide], Draft]) -> Draft:
+    """A better draft, or the same."""
+    end = time.monotonic() + seconds if seconds else None
+    best = rough
+    for number, better in enumerate(_guided(rough, again)):
+        if cost(better) < cost(best):
+            best = better
+        if (number + 1 >= RESTARTS and end is None) or (end is not None and time.monotonic() > end - seconds * 0.75):
+            break
+    consolidator = Consolidator(best)
+    turn = 0
+    while (turn < ATTEMPTS if end is None else time.monotonic() < end) and consolidator.attempt():
+        turn += 1
+    consolidator.finish()
+    return best
+
+
+def _guided(rough: Draft, again: Callable[[Guide], Draft]) -> Iterator[Draft]:
+    problem = rough.problem
+    wanted: dict[int, int] = {}
+    for slot in [*rough.slots, *rough.unplaced]:
+        if slot.row < 0:
+            claims = problem.groups[slot.group].claims
+            wanted[claims] = wanted.get(claims, 0) + 1
+    if len(problem.hosts) < 32 or not wanted or any(slot.row >= 0 for slot in rough.slots):
+        return
+    fresh = rough.fresh_state()
+    usable = np.flatnonzero(rough.topology.active)
+    for weight in WEIGHTS:
+        for slack in SLACKS:
+            found = guide(problem, fresh, wanted, usable, slack, weight)
+            if found is None:
+                return
+            yield again(found)
+
+
+@dataclass
+class Spot:
+    """Where a slot was before an attempt."""
+
+    slot: Slot
+    host: int
+    nodes: tuple[tuple[float, ...], tuple[float, ...]] | None
+
+
+class Consolidator:
+    """Empties hosts one after the other."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.random = random.Random(1)
+        self.by_host: dict[int, list[Slot]] = {}
+        for slot in draft.slots:
+            if slot.row < 0:
+                self.by_host.setdefault(slot.host, []).append(slot)
+        instances = draft.state.instances
+        # A host with something that stays is never emptied.
+        self.open = [host for host, slots in sorted(self.by_host.items()) if len(slots) == instances[host]]
+        capacity = np.maximum(draft.problem.hosts.capacity.max(axis=1), 1.0)
+        share = draft.problem.demand / capacity[np.newaxis, :]
+        self.size = share.max(axis=1) if share.size else np.zeros(0)
+        racks = [labels.get("rack", labels.get("zone", "")) for labels in draft.problem.hosts.labels]
+        self.rack: dict[str, list[int]] = {}
+        for host in self.open:
+            self.rack.setdefault(racks[host], []).append(host)
+        self.rack_of = racks
+        self.tired: dict[int, int] = {}
+
+    def _load(self, host: int) -> float:
+        groups = self.draft.problem.groups
+        return float(sum(self.size[groups[slot.group].claims] for slot in self.by_host.get(host, ())))
+
+    def attempt(self) -> bool:
+        """One try; false where there is nothing left to try."""
+        if len(self.open) < 2:
+            return False
+        target = min(self.open, key=lambda host: (self.tired.get(host, 0) // 12, self._load(host), host))
+        self.tired[target] = self.tired.get(target, 0) + 1
+        others = self._partners(target, 0 if self.tired[target] == 1 else 2 + int(self.random.random() * 6))
+        self._repack(target, others)
+        return True
+
+    def _partners(self, target: int, number: int) -> list[int]:
+        near = self.rack.get(self.rack_of[target], [])
+        pool = near if self.random.random() < 0.3 and len(near) > number else self.open
+        chosen: list[int] = []
+        for _turn in range(4 * number):
+            host = pool[int(self.random.random() * len(pool))]
+            if host != target and host not in chosen and self.by_host.get(host):
+                chosen.append(host)
+            if len(chosen) == number:
+                break
+        return chosen
+
+    def _repack(self, target: int, others: list[int]) -> None:
+        """Take these hosts apart; keep the new packing if it takes load off the target."""
+        before = self._load(target)
+        spots = [Spot(slot, slot.host, slot.nodes) for host in [target, *others] for slot in self.by_host[host]]
+        for spot in spots:
+            self._lift(spot.slot)
+        allowed = self.draft.state.instances > 0
+        opened = allowed.copy()
+        allowed[[target, *others]] = True
+        opened[others] = True
+        opened[target] = False
+        if not self._pack(spots, allowed, opened) or self._load(target) > before:
+            for spot in spots:
+                self._lift(spot.slot)
+            for spot in spots:
+                self._put(spot.slot, spot.host, spot.nodes)
+        elif not self.by_host.get(target):
+            self.open.remove(target)
+            self.rack[self.rack_of[target]].remove(target)
+        elif self._load(target) < before:
+            self.tired[target] = 1
+
+    def _pack(self, spots: list[Spot], allowed: Bools, opened: Bools) -> bool:
+        problem, state = self.draft.problem, self.draft.state
+        waiting: dict[int, list[Slot]] = {}
+        for spot in spots:
+            waiting.setdefault(spot.slot.group, []).append(spot.slot)
+        regret = (
+            self.draft.guide.regret if self.draft.guide is not None else np.zeros((len(problem.claims), len(opened)))
+        )
+        weight = self.draft.guide.weight if self.draft.guide is not None else 0.0
+        placer = Placer(state, self.draft.book, self.draft.sizes, Guide(regret, opened, 0.0, weight))
+        sizes = {g: self.size[problem.groups[g].claims] * (0.8 + 0.4 * self.random.random()) for g in sorted(waiting)}
+        for number in sorted(sizes, key=lambda g: (-sizes[g], g)):
+            slots = waiting[number]
+            placed = Placed()
+            placer.place(problem.groups[number], len(slots), placed, only=allowed)
+            for slot, host, nodes in zip(slots, placed.hosts, placed.nodes):
+                slot.host, slot.nodes = host, nodes
+                self.by_host.setdefault(host, []).append(slot)
+            if len(placed.hosts) < len(slots):
+                return False
+        return self._near_enough(waiting)
+
+    def _near_enough(self, waiting: dict[int, list[Slot]]) -> bool:
+        """Whether what follows the moved ones is still near to them."""
+        draft = self.draft
+        for number in waiting:
+            for follower in draft.book.followers.get(number, ()):
+                hosts = draft.state.hosts_of(follower)
+                for rule in draft.problem.groups[follower].rules.affinity:
+                    if rule.required and rule.target == number and len(hosts):
+                        domains = draft.topology.domains(rule.topology)
+                        holds = np.append(domains.count(draft.state.hosts_of(number)) > 0, False)
+                        if not holds[domains.of[hosts]].all():
+                            return False
+        return True
+
+    def _lift(self, slot: Slot) -> None:
+        if slot.host < 0:
+            return
+        claims = self.draft.problem.groups[slot.group].claims
+        self.draft.state.release(slot.group, claims, slot.host)
+        if slot.nodes is not None:
+            self.draft.state.give_nodes(claims, slot.host, np.array(slot.nodes[0]), np.array(slot.nodes[1]))
+        self.by_host[slot.host].remove(slot)
+        slot.host, slot.nodes = -1, None
+
+    def _put(self, slot: Slot, host: int, nodes: tuple[tuple[float, ...], tuple[float, ...]] | None) -> None:
+        claims = self.draft.problem.groups[slot.group].claims
+        self.draft.state.place_as(slot.group, claims, host, nodes)
+        slot.host, slot.nodes = host, nodes
+        self.by_host[host].append(slot)
+
+    def finish(self) -> None:
+        """Members of a group are alike: the lower index takes the host that comes first, as it would have."""
+        by_group: dict[int, list[Slot]] = {}
+        for slot in self.draft.slots:
+            if slot.row < 0:
+                by_group.setdefault(slot.group, []).append(slot)
+        for slots in by_group.values():
+            spots = sorted(((slot.host, slot.nodes) for slot in slots), key=lambda spot: spot[0])
+            for slot, (host, nodes) in zip(sorted(slots, key=lambda s: s.index), spots):
+                slot.host, slot.nodes = host, nodes
