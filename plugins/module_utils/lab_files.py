@@ -66,8 +66,9 @@ class LabFiles:
         if not self.check_mode:
             shutil.rmtree(self.directory, ignore_errors=True)
             _remove(self.inventory)
-            for folder in (os.path.dirname(self.inventory), os.path.dirname(self.directory)):
-                _remove_empty(folder)
+            folder = os.path.dirname(self.inventory)
+            for empty in (folder, os.path.dirname(folder), os.path.dirname(self.directory)):
+                _remove_empty(empty)
         return bool(present)
 
     def _write(self, path, text, mode):
