@@ -240,6 +240,14 @@ OPTIONS = (
     Option("dns_options", _strings(), (HOST, "DnsOptions"), show=v.as_list, unset=[]),
 )
 
+# The disk of an instance, as its container gets it.
+DATA_SPEC = {
+    "path": {"type": "str", "required": True},
+    "fs": {"type": "str", "choices": ["ext4", "xfs"]},
+    "owner": TEXT,
+    "group": TEXT,
+    "mode": TEXT,
+}
 # Who an instance is, and what it was promised; beside the options above.
 IDENTITY_SPEC = {
     "name": {"type": "str", "required": True},
@@ -253,6 +261,7 @@ IDENTITY_SPEC = {
     "claims": MAP,
     "cores": NUMBERS,
     "disk": TEXT,
+    "data": {"type": "dict", "options": DATA_SPEC},
     "resources": MAP,
     "address": TEXT,
     "image": {"type": "str", "required": True},

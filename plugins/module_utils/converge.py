@@ -19,7 +19,8 @@ from .capacity import disk, memory, named_amounts, usable_cpus
 from .engine import Engine
 from .errors import PlanRefused
 from .images import Images
-from .instance import Converger
+from .instance import Converger, Result
+from .instance_disks import InstanceDisks
 from .ledger import check_plan, is_claimed, read_ledger, read_records, write_ledger, write_records
 from .lock import host_lock
 from .networks import Networks
@@ -34,7 +35,7 @@ def converge_host(params, check):
     :raises StowageError: when nothing could be started, and so nothing was changed.
     """
     began = time.monotonic()
-    jobs = read_jobs(params["instances"], params["remove"], params["fleet"])
+    jobs = read_jobs(params["instances"], params["remove"], params["fleet"], params["pool"])
     host = params["host_name"] or platform.node()
     if params["claim"]:
         result = _claim(params, check)
@@ -62,7 +63,7 @@ def _claim(params, check):
         changed = not is_claimed(plan, ledger)
         if changed and not check:
             write_ledger(params["state_dir"], params["fleet"], plan, params["by"], params["ledger"])
-    return {"changed": changed, "containers": [], "networks": [], "claimed": plan["serial"]}
+    return {"changed": changed, "containers": [], "networks": [], "volumes": [], "claimed": plan["serial"]}
 
 
 class _Run:
@@ -75,6 +76,7 @@ class _Run:
         self._pool = pool
         self._engine = Engine(params["docker_host"], params["engine_timeout"])
         self._mended = False
+        self._disks = InstanceDisks(params, check)
 
     def converge(self, jobs):
         params = self._params
@@ -95,6 +97,7 @@ class _Run:
         records = read_records(params["state_dir"], params["fleet"])
         inspections = self._inspect(owned, records, jobs)
         self._guard(owned, records, inspections, jobs)
+        self._disks.refuse_overcommit(jobs)
         before = dict(records)
         self._mended = bool(owned.unborn or owned.orphaned)
         if not self._check:
@@ -143,11 +146,23 @@ class _Run:
     def _converge_all(self, converger, jobs):
         """Removals first; then owners of cores, after those who share have left them; then those who share."""
         results = list(self._pool.map(converger.remove, self._params["remove"]))
+        self._fail(results, self._disks.let_go([result.name for result in results if not result.failed]))
+        missing = self._disks.provide(jobs)
+        # Whose disk failed is held back as it is; the others go on.
+        held = [Result(job.name) for job in jobs if job.name in missing]
+        self._fail(held, missing)
+        jobs = [job for job in jobs if job.name not in missing]
         sharing = [job for job in jobs if job.shares]
         list(self._pool.map(converger.yield_cores, sharing))
         results += self._pool.map(converger.converge, [job for job in jobs if not job.shares])
         results += self._pool.map(converger.converge, sharing)
-        return results
+        return results + held
+
+    @staticmethod
+    def _fail(results, failures):
+        for result in results:
+            if result.name in failures:
+                result.fail(failures[result.name])
 
     def _report(self, networks, results, serial):
         listed = {container["Id"]: container for container in self._engine.list_containers()}
@@ -160,12 +175,17 @@ class _Run:
                 diff.append({"before_header": result.name, "after_header": result.name, **said["diff"]})
         every = [*networks, *containers]
         report = {
-            "changed": self._mended or any(one["changed"] for one in every),
+            "changed": self._mended or self._disks.changed or any(one["changed"] for one in every),
             "containers": containers,
             "networks": networks,
+            "volumes": self._disks.results,
             "claimed": serial,
             "diff": diff,
         }
+        for volume in self._disks.results:
+            if volume["changed"]:
+                diff.append({"before_header": f"disk of {volume['name']}", "after_header": f"disk of {volume['name']}",
+                             **volume["diff"]})
         failures = [f"{one['name']}: {one['msg']}" for one in every if one["failed"]]
         if failures:
             report["failed"] = True

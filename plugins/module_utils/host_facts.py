@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .capacity import disk, memory, named_amounts, topology
 from .container_values import parse_cpulist
+from .disks.runner import list_volumes
 from .engine import ENGINE_SPEC, Engine, NotFound
 from .errors import HostError, InvalidInput
 from .ledger import read_ledger, read_records
@@ -53,6 +54,8 @@ def observe(params):
         "state": params["state"],
         "networks": [_network(network) for network in engine.list_networks()],
         "ledger": _ledger(params, warnings),
+        "volumes": [volume for volume in list_volumes(params["pool"])
+                    if volume.get("fleet", params["fleet"]) == params["fleet"]],
     }
     owned = Owned(engine.list_containers(), params["fleet"])
     records = read_records(params["state_dir"], params["fleet"])

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 from .capacity import named_amounts
 from .container_diff import asked_names, made_values
+from .disks.pool import DEFAULT_POOL
 from .errors import InvalidInput
+from .instance_disks import with_disk
 from .naming import check_name, instance_name
 from .owned import wanted_spec
 
@@ -34,9 +36,10 @@ class Job(NamedTuple):
         return not self.instance.get("cores")
 
 
-def read_jobs(instances, remove, fleet):
+def read_jobs(instances, remove, fleet, pool=DEFAULT_POOL):
     """Return one Job for each instance.
 
+    :param pool: folder of the disk pool, which the disks of instances are mounted in.
     :raises InvalidInput: with all complaints of all instances.
     """
     problems = []
@@ -49,7 +52,7 @@ def read_jobs(instances, remove, fleet):
     jobs = []
     for index, instance in enumerate(instances):
         path = f"instances[{index}] ({instance['name']})"
-        job = _collect(problems, path, lambda wanted=instance: _read_job(wanted))
+        job = _collect(problems, path, lambda wanted=instance: _read_job(wanted, pool))
         if job is not None:
             jobs.append(job)
     if problems:
@@ -65,7 +68,7 @@ def _collect(problems, path, read):
         return None
 
 
-def _read_job(instance):
+def _read_job(instance, pool):
     problems = []
     expected = instance_name(instance["cluster"], instance["group"], instance["index"])
     if instance["name"] != expected:
@@ -82,6 +85,8 @@ def _read_job(instance):
     cores = instance["claims"].get("cores")
     if cores and cores != len(set(instance.get("cores") or [])):
         problems.append(f"cores: {instance.get('cores')} are not the {cores:g} that it claims")
+    if instance.get("data"):
+        instance = _collect(problems, "data", lambda: with_disk(instance, pool)) or instance
     made = {}
     try:
         made = made_values(instance)

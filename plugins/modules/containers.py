@@ -94,8 +94,31 @@ options:
         description: Memory limit in bytes or such as V(512m), without swap on top.
         type: str
       disk:
-        description: Disk promised to it in bytes or such as V(2g). Counted, not enforced, by this module.
+        description:
+          - Disk promised to it in bytes or such as V(2g). Counted, and with O(instances[].data) it is a file system of
+            that size, which is there before its container is made and stays when that goes.
         type: str
+      data:
+        description: Where the container has its disk of the size O(instances[].disk). Without it, it gets none.
+        type: dict
+        suboptions:
+          path:
+            description: Absolute path in the container.
+            type: str
+            required: true
+          fs:
+            description: File system of a new disk. V(ext4) if not set.
+            type: str
+            choices: [ext4, xfs]
+          owner:
+            description: Owner of its folder, best as a number. Set once, and when this option changes.
+            type: str
+          group:
+            description: Group of its folder, like O(instances[].data.owner).
+            type: str
+          mode:
+            description: Mode of its folder in octal, such as V("0700"), like O(instances[].data.owner).
+            type: str
       resources:
         description: Further named resources promised to it, with their amounts.
         type: dict
@@ -395,6 +418,17 @@ options:
       - The engine's own directory counts while it does not exist.
     type: path
     default: /var/lib/stowage/pool
+  release_disks:
+    description: Delete the disks of what O(remove) names. Otherwise they are kept and marked as released.
+    type: bool
+    default: false
+  keep_disks_days:
+    description: Delete disks that were released this many days ago. For ever kept if not set.
+    type: float
+  disk_thin_ratio:
+    description: How many bytes of disks may be promised for each that the pool has.
+    type: float
+    default: 1.0
   state_dir:
     description: Directory of the ledger and of what labels can't say any more, in one directory per fleet.
     type: path
@@ -518,6 +552,11 @@ containers:
     diff:
       description: Options that differ, as C(before) and C(after).
       type: dict
+volumes:
+  description: The disks that were looked after, each like an entry of what M(stowage.fleet.volume) returns.
+  returned: always
+  type: list
+  elements: dict
 networks:
   description: What was done to networks, one entry each.
   returned: always
@@ -563,7 +602,7 @@ def main():
     try:
         result = converge_host(module.params, check=module.check_mode)
     except StowageError as error:
-        module.fail_json(msg=error.message, containers=[], networks=[], claimed=0, seconds=0.0)
+        module.fail_json(msg=error.message, containers=[], networks=[], volumes=[], claimed=0, seconds=0.0)
     if not module._diff:
         result.pop("diff", None)
     if result.get("failed"):

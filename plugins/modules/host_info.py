@@ -121,6 +121,13 @@ host:
       description: Networks of the engine.
       type: list
       elements: dict
+    volumes:
+      description:
+        - The disks that the fleet has here, released ones included, each with C(name), C(state) (C(attached),
+          C(released) or C(unreadable)), C(size), C(used), C(fs), C(uuid), C(mounted), C(missing), C(released_at)
+          and C(snapshots).
+      type: list
+      elements: dict
     ledger:
       description: The ledger of the fleet on this host, none if there is none yet.
       type: dict

@@ -89,7 +89,9 @@ def repair(image, filesystem, name, undo):
         done = run_tool(["xfs_repair", "-f", "-L", image], "xfsprogs")
         good = done.returncode == 0
     else:
-        done = run_tool(["e2fsck", "-f", "-y", "-z", undo, image], "e2fsprogs")
+        # With an undo file e2fsck doesn't look for another superblock by itself: the first one is in the second group.
+        other = [] if identify(image, filesystem) else ["-b", "32768", "-B", "4096"]
+        done = run_tool(["e2fsck", "-f", "-y", *other, "-z", undo, image], "e2fsprogs")
         good = done.returncode & ~3 == 0
     if not good or identify(image, filesystem) is None:
         raise DamagedVolume(f"volume {name}: its file system could not be repaired: "

@@ -49,10 +49,13 @@ class Host:
 
     def volume(self, *volumes, check=False, diff=False, **options):
         """Run the module and return its result; ``failed`` is in it, never raised."""
-        arguments = json.dumps({"volumes": list(volumes), "thin_ratio": 50, **options})
-        flags = ["--check"] * check + ["--diff"] * diff
-        done = run(BIN / "ansible", "-i", self.inventory, self.name, "-o", "-m", "stowage.fleet.volume", "-a",
-                   arguments, *flags, check=False)
+        return self.module("volume", {"volumes": list(volumes), "thin_ratio": 50, **options},
+                           *["--check"] * check, *["--diff"] * diff)
+
+    def module(self, name, arguments, *flags):
+        """Run a module of the collection on the host and return its result."""
+        done = run(BIN / "ansible", "-i", self.inventory, self.name, "-o", "-m", f"stowage.fleet.{name}", "-a",
+                   json.dumps(arguments), *flags, check=False)
         line = next(line for line in done.stdout.splitlines() if line.startswith(f"{self.name} | "))
         return {**json.loads(line[line.index("{"):]), "failed": line.startswith(f"{self.name} | FAILED!")}
 

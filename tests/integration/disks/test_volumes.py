@@ -212,7 +212,7 @@ def test_snapshot_and_backup_while_written_and_back(host):
     host.sh(f"echo three > {data}/file")
     host.volume(volume("acme_db_1", restore="/root/b.tar.zst"))
     assert host.sh(f"cat {POOL}/mounts/acme_db_1/data/file") == "one"
-    host.sh("printf x | dd of=/root/b.tar.zst bs=1 seek=500 conv=notrunc status=none")
+    host.sh("printf damaged! | dd of=/root/b.tar.zst bs=1 seek=500 conv=notrunc status=none")
     assert "is damaged" in host.volume(volume(restore="/root/b.tar.zst"))["msg"]
     assert host.sh(f"cat {data}/file") == "three"
 
