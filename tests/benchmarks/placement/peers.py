@@ -129,6 +129,8 @@ def run(workload: Workload, choose: Choose, order: Iterable[int] | None = None) 
             state.place(item, host)
             chosen[number] = host
     seconds = time.perf_counter() - start
+    if (state.cores < -1e-6).any() or (state.memory < -1e-6).any():
+        raise AssertionError(f"a peer overcommitted hosts of {workload.name}; its figures would mean nothing")
     return Outcome(int((state.tasks > 0).sum()), chosen.count(NOWHERE), seconds, chosen)
 
 

@@ -23,6 +23,9 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
 )
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_plan import as_running
 
+# More than a small problem has instances: what runs and has no place weighs more than all new ones.
+STUCK = 100
+
 
 @dataclasses.dataclass
 class Candidate:
@@ -44,6 +47,7 @@ class Search:
     def __init__(self, problem: dict[str, Any]) -> None:
         self.world = World(problem)
         self.fixed: list[Placed] = []
+        self.weight = 1
         self.candidates: list[Candidate] = []
         for key in self.world.running:
             home = self.world.hosts[self.world.running[key]["host"]]
@@ -89,28 +93,31 @@ class Search:
 
     # --- the two questions ---
 
-    def fewest_unplaced(self, enough: int = 0) -> int:
-        """The fewest instances without a place when nothing moves that could stay. Stops at `enough`."""
-        return self._fewest(moves=0, enough=enough)
+    def fewest_unplaced(self, running_first: bool = False) -> int:
+        """The fewest instances without a place when nothing moves that could stay.
+
+        With `running_first`, one that runs and finds no place counts as much as STUCK new ones.
+        """
+        self.weight = STUCK if running_first else 1
+        return self._fewest(moves=0, most=len(self.candidates) * self.weight)
 
     def fewest_moves(self, most: int) -> int | None:
         """The fewest moves of what could stay with which all is placed, up to `most`; None if even that is too few."""
         for moves in range(most + 1):
-            if self._fewest(moves, enough=0, limit=0) == 0:
+            if self._fewest(moves, most=0) == 0:
                 return moves
         return None
 
-    def _fewest(self, moves: int, enough: int, limit: int | None = None) -> int:
-        """The fewest unplaced with at most `moves` moves; a search that can't beat `limit` gives up."""
-        self.best = len(self.candidates) + 1 if limit is None else limit + 1
-        self.enough = enough
+    def _fewest(self, moves: int, most: int) -> int:
+        """The fewest unplaced with at most `moves` moves, if that is no more than `most`; else `most` + 1."""
+        self.best = most + 1
         self._try(0, moves, 0, collections.defaultdict(list), {})
         return self.best
 
     # --- trying everything ---
 
     def _try(self, i: int, moves: int, unplaced: int, on: dict[str, list[Candidate]], where: dict[Key, str]) -> None:
-        if unplaced >= self.best or self.best <= self.enough:
+        if unplaced >= self.best:
             return
         if i == len(self.candidates):
             if self._holds(where):
@@ -131,7 +138,7 @@ class Search:
                 self._try(i + 1, moves - voluntary, unplaced, on, where)
             on[host].pop()
             del where[candidate.key]
-        self._try(i + 1, moves, unplaced + 1, on, where)
+        self._try(i + 1, moves, unplaced + (1 if candidate.home is None else self.weight), on, where)
 
     def _twin(self, i: int) -> Key | None:
         """The candidate before, if it is the same in all but its index: then order between them need not be tried."""
