@@ -23,6 +23,10 @@ mkdir -p build/junit
 failed=()
 for scenario in "${scenarios[@]}"; do
   [ -e "molecule/$scenario/molecule.yml" ] || die "There is no scenario '$scenario' in molecule/"
+  # A run begins anew: molecule's own notes of an earlier one would make it skip the preparation.
+  export MOLECULE_EPHEMERAL_DIRECTORY=$PWD/build/molecule/$scenario
+  rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY"
+  mkdir -p "$MOLECULE_EPHEMERAL_DIRECTORY"
   export PYTEST_ADDOPTS="--junitxml=$PWD/build/junit/molecule-$scenario.xml --rootdir=$PWD"
   scripts/timed.sh "molecule $scenario" molecule test --scenario-name "$scenario" --destroy never ||
     failed+=("$scenario")
