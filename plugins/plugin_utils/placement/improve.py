@@ -24,8 +24,19 @@ from .state import Placed
 ATTEMPTS = 60
 RESTARTS = 2
 MAX_NEW = 20_000
-SLACKS = (0.0, 0.02, 0.01, 0.03, 0.05, 0.08)
-WEIGHTS = (20.0, 1.0, 4.0)
+# What the restarts try: (more hosts opened, weight of regret, regret of what the program leaves unused).
+SETTINGS = (
+    (0.0, 20.0, 0.01),
+    (0.05, 20.0, 0.03),
+    (0.02, 4.0, 0.0),
+    (0.02, 20.0, 0.02),
+    (0.05, 20.0, 0.06),
+    (0.08, 20.0, 0.03),
+    (0.0, 20.0, 0.015),
+    (0.05, 40.0, 0.02),
+    (0.05, 20.0, 0.01),
+    (0.02, 20.0, 0.1),
+)
 
 
 def worth_improving(draft: Draft) -> bool:
@@ -70,12 +81,11 @@ def _guided(rough: Draft, again: Callable[[Guide], Draft]) -> Iterator[Draft]:
         return
     fresh = rough.fresh_state()
     usable = np.flatnonzero(rough.topology.active)
-    for weight in WEIGHTS:
-        for slack in SLACKS:
-            found = guide(problem, fresh, wanted, usable, slack, weight)
-            if found is None:
-                return
-            yield again(found)
+    for slack, weight, unused in SETTINGS:
+        found = guide(problem, fresh, wanted, usable, slack, weight, unused)
+        if found is None:
+            return
+        yield again(found)
 
 
 @dataclass
@@ -108,18 +118,24 @@ class Consolidator:
         for host in self.open:
             self.rack.setdefault(racks[host], []).append(host)
         self.rack_of = racks
-        self.tired: dict[int, int] = {}
+        self.tired = np.zeros(len(draft.problem.hosts), dtype=np.int64)
+        self.loads = np.array([self._load(host) for host in range(len(draft.problem.hosts))])
 
     def _load(self, host: int) -> float:
         groups = self.draft.problem.groups
         return float(sum(self.size[groups[slot.group].claims] for slot in self.by_host.get(host, ())))
 
+    def _emptiest(self) -> int:
+        """The host with the least load; one that resisted many attempts comes later."""
+        rows = np.array(self.open, dtype=np.int64)
+        return int(rows[np.lexsort((rows, self.loads[rows], self.tired[rows] // 12))[0]])
+
     def attempt(self) -> bool:
         """One try; false where there is nothing left to try."""
         if len(self.open) < 2:
             return False
-        target = min(self.open, key=lambda host: (self.tired.get(host, 0) // 12, self._load(host), host))
-        self.tired[target] = self.tired.get(target, 0) + 1
+        target = self._emptiest()
+        self.tired[target] += 1
         others = self._partners(target, 0 if self.tired[target] == 1 else 2 + int(self.random.random() * 6))
         self._repack(target, others)
         return True
@@ -138,6 +154,7 @@ class Consolidator:
 
     def _repack(self, target: int, others: list[int]) -> None:
         """Take these hosts apart; keep the new packing if it takes load off the target."""
+        touched = {target, *others}
         before = self._load(target)
         spots = [Spot(slot, slot.host, slot.nodes) for host in [target, *others] for slot in self.by_host[host]]
         for spot in spots:
@@ -152,7 +169,11 @@ class Consolidator:
                 self._lift(spot.slot)
             for spot in spots:
                 self._put(spot.slot, spot.host, spot.nodes)
-        elif not self.by_host.get(target):
+            return
+        touched.update(spot.slot.host for spot in spots)
+        for host in sorted(touched):
+            self.loads[host] = self._load(host)
+        if not self.by_host.get(target):
             self.open.remove(target)
             self.rack[self.rack_of[target]].remove(target)
         elif self._load(target) < before:

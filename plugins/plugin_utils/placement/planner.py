@@ -145,8 +145,11 @@ def drop_orphans(draft: Draft) -> None:
     orphaned = True
     while orphaned and needy:
         orphaned = False
+        by_group: dict[int, list[Slot]] = {}
+        for slot in draft.slots:
+            by_group.setdefault(slot.group, []).append(slot)
         for group in needy:
-            for slot in [s for s in draft.slots if s.group == group.id]:
+            for slot in by_group.get(group.id, ()):
                 if all(
                     _is_near(draft, rule.topology, rule.target, slot.host)
                     for rule in group.rules.affinity

@@ -49,10 +49,11 @@ def makes_of_hosts(state: State, usable: Ints) -> tuple[Floats, Ints]:
 
 
 def guide(
-    problem: Problem, state: State, wanted: dict[int, int], usable: Ints, slack: float, weight: float
+    problem: Problem, state: State, wanted: dict[int, int], usable: Ints, slack: float, weight: float, unused: float
 ) -> Optional[Guide]:
     """Prices for these counts per claims class; None without OR-Tools, or where the program is too large or infeasible.
 
+    :param unused: what it counts to put claims on a make of host where the program puts none of them.
     :param weight: how much a host of regret counts beside how well an instance fits.
     :param slack: by which part more hosts are opened than the program uses.
     """
@@ -62,7 +63,7 @@ def guide(
     nodes = state.nodes.cores.shape[0] if state.nodes is not None else 0
     if len(makes) * len(wanted) * max(nodes, 1) > MAX_VARIABLES:
         return None
-    program = Program(problem, makes, np.bincount(which), wanted, nodes)
+    program = Program(problem, makes, np.bincount(which), wanted, nodes, unused)
     if not program.solve():
         return None
     hosts = len(problem.hosts)
@@ -75,7 +76,10 @@ def guide(
 class Program:
     """The linear program and its answer."""
 
-    def __init__(self, problem: Problem, makes: Floats, counts: Ints, wanted: dict[int, int], nodes: int) -> None:
+    def __init__(
+        self, problem: Problem, makes: Floats, counts: Ints, wanted: dict[int, int], nodes: int, unused: float
+    ) -> None:
+        self.unused = unused
         self.problem, self.makes, self.counts, self.nodes = problem, makes, counts, nodes
         self.kinds = sorted(wanted)
         self.wanted = wanted
@@ -129,7 +133,10 @@ class Program:
         self.value = np.array([-var.reduced_cost() for var in uses])
         self.regret[:] = 1.0
         for (number, m), choices in variables.items():
-            self.regret[number, m] = max(0.0, min(var.reduced_cost() for var in choices))
+            used = sum(var.solution_value() for var in choices) > 1e-6
+            self.regret[number, m] = max(0.0, min(var.reduced_cost() for var in choices)) + (
+                0.0 if used else self.unused
+            )
         return True
 
     def _variable(self, variables: Any, number: int, make: int, need: Floats, demand: Any, rows: Any) -> None:
