@@ -34,6 +34,11 @@ class LabEngine(Engine):
         found = self.call("GET", "/containers/json", {"all": 1, "filters": filters})
         return {item["Names"][0].lstrip("/"): item for item in found}
 
+    def other_labs(self, lab):
+        """Return the names of other labs that have containers."""
+        found = self.call("GET", "/containers/json", {"all": 1, "filters": '{"label":["%s"]}' % LAB})
+        return sorted({item["Labels"][LAB] for item in found} - {lab})
+
     def lab_volumes(self, lab):
         """Return the names of the volumes of a lab."""
         filters = '{"label":["%s=%s"]}' % (LAB, lab)

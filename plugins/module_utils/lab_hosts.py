@@ -65,7 +65,7 @@ class Lab:
         return hosts, lab_network.layout(network)
 
     def down(self, keep_images):
-        """Remove all there is of the lab, and the images built for labs that no other container uses."""
+        """Remove all there is of the lab, and with the last lab the images that were built for labs."""
         present = self.engine.lab_containers(self.name)
         self._each(self._remove_host, list(present))
         for volume in self.engine.lab_volumes(self.name):
@@ -76,8 +76,11 @@ class Lab:
                      lambda: self.engine.call("DELETE", name_path("networks", self.network_name)))
         if self.files.remove():
             self.changes.append("key and inventory removed")
-        for image in [] if keep_images else self.engine.lab_images():
-            self._remove_image(image)
+        others = self.engine.other_labs(self.name)
+        if others and not keep_images:
+            self.notes.append(f"images stay as long as other labs do: {', '.join(others)}")
+        elif not keep_images:
+            self._each(self._remove_image, self.engine.lab_images())
 
     def _do(self, sentence, action):
         """Record a change, and make it unless this is check mode."""
@@ -257,11 +260,13 @@ class Lab:
 
     def _remove_image(self, image):
         """Remove an image that was built for labs, unless a container uses it."""
-        name = (image.get("RepoTags") or [image["Id"]])[0]
+        tags = [tag for tag in image.get("RepoTags") or [] if not tag.startswith("<none>")]
+        name = tags[0] if tags else image["Id"]
         try:
-            self._do(f"image {name} removed", lambda: self.engine.call("DELETE", name_path("images", image["Id"])))
+            if not self.check_mode:
+                self.engine.call("DELETE", name_path("images", image["Id"]))
+            self.changes.append(f"image {name} removed")
         except Conflict:
-            self.changes.pop()
             self.notes.append(f"image {name} stays: a container uses it")
 
 

@@ -57,7 +57,7 @@ options:
   keep_images:
     description:
       - Whether O(state=absent) leaves the images that were built for labs, those with a label C(stowage.lab), in the
-        engine. Otherwise those that no container uses are removed.
+        engine. Otherwise they go with the last lab, except those that a container uses.
     type: bool
     default: false
   subnet:
