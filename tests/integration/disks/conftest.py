@@ -18,7 +18,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BIN = pathlib.Path(sys.executable).parent
 LAB = os.environ.get("STOWAGE_DISK_LAB", "disktest")
 POOL = "/var/lib/stowage/pool"
-PROGRAM = "/usr/local/lib/stowage/volumes.pyz"
 # A container image out of the host's own files: a shell and what is needed to write, flush and wait.
 IMAGE = """set -e; cd "$(mktemp -d)"
 for tool in /bin/sh /bin/sleep /bin/dd /bin/cat /bin/sync; do

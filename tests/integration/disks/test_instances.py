@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from conftest import POOL
+POOL = "/var/lib/stowage/pool"
 
 
 def instance(index=0, disk="64m", **data):
@@ -26,7 +26,7 @@ def test_an_instance_gets_its_disk_and_finds_its_data_again_after_it_was_removed
     assert not converge(host, instance(mode="0700"), instance(1))["changed"]
     removed = converge(host, instance(1), remove=["acme_db_0"])
     assert removed["volumes"][0]["state"] == "released", removed
-    seen = {volume["name"]: volume for volume in host.module("host_info", {})["host"]["volumes"]}
+    seen = {volume["name"]: volume for volume in host.module("host_info", {"fleet": "fleet"})["host"]["volumes"]}
     assert seen["acme_db_0"]["state"] == "released"
     assert seen["acme_db_0"]["released_at"]
     converge(host, instance(mode="0700"))

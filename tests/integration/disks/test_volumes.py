@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from conftest import POOL, PROGRAM
+POOL = "/var/lib/stowage/pool"
+PROGRAM = "/usr/local/lib/stowage/volumes.pyz"
 
 
 def volume(name="acme_db_0", **more):
