@@ -68,6 +68,7 @@ class Builder:
                 _place(path, self.archive)
             if "image" in wanted:
                 self.engine.load(path)
+            self._forget_older(path)
         return {"id": found["id"], "built": built}
 
     @property
@@ -86,6 +87,13 @@ class Builder:
             return path, False
         self._build(path)
         return path, True
+
+    def _forget_older(self, path):
+        """Remove archives from the cache that held this image before; each takes as much room as the image."""
+        for other in glob.glob(os.path.join(self.cache_dir, "*-*.tar")):
+            with contextlib.suppress(HostError, FileNotFoundError):
+                if other != path and read_archive(other)["tags"] == [self.recipe.name]:
+                    os.unlink(other)
 
     def _build(self, path):
         """Run mmdebstrap and write its root file system as an image archive to ``path``."""

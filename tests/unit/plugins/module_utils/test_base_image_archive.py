@@ -104,6 +104,14 @@ def test_a_second_run_finds_nothing_missing(mmdebstrap):
     assert builder.missing(builder.state()) == []
 
 
+def test_the_cache_keeps_one_archive_of_an_image(mmdebstrap):
+    for options in ({}, {"cmd": ["a"]}, {"name": "shop/other:1"}):
+        builder = Builder(recipe(**options), str(mmdebstrap / "cache"), archive=str(mmdebstrap / "out.tar"))
+        builder.make(["archive"])
+    tags = [read_archive(str(path))["tags"] for path in (mmdebstrap / "cache").glob("*.tar")]
+    assert sorted(tags) == [["shop/other:1"], ["shop/small:1"]]
+
+
 def test_force_builds_again(mmdebstrap):
     for force in (False, True):
         builder = Builder(recipe(), str(mmdebstrap / "cache"), archive=str(mmdebstrap / "out.tar"), force=force)
