@@ -44,7 +44,7 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     guide: Guide | None = None
     proven: set[int] = field(default_factory=set)
-    conflict: tuple[str, ...] = ()
+    conflicts: dict[int, tuple[str, ...]] = field(default_factory=dict)
     relaxations: dict[int, list[str]] = field(default_factory=dict)
     short_of: dict[int, set[str]] = field(default_factory=dict)
 

@@ -65,8 +65,8 @@ class Model:
         self._room()
         if self.draft.state.nodes is not None and self.dimensions is None:
             self._nodes()
-        for number in self.draft.problem.groups:
-            self._rules(number)
+        for group in self.draft.problem.groups:
+            self._rules(group)
         if self.draft.state.has_dedicated:
             self._dedicated()
         return self

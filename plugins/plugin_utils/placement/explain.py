@@ -61,7 +61,15 @@ def explain(draft: Draft) -> list[Unplaced]:
             text = f"{name} can't be moved ({slot.reason}) and stays on {host}: {what}"
         proven = slot.group in draft.proven
         result.append(
-            Unplaced(slot, reasons, nearest, text, tuple(draft.relaxations.get(slot.group, ())), proven, draft.conflict)
+            Unplaced(
+                slot,
+                reasons,
+                nearest,
+                text,
+                tuple(draft.relaxations.get(slot.group, ())),
+                proven,
+                draft.conflicts.get(slot.group, ()),
+            )
         )
     return result
 
@@ -72,7 +80,7 @@ def _obstacles(draft: Draft, group: Group) -> list[tuple[str, str, Bools]]:
     hosts = problem.hosts
     found: list[tuple[str, str, Bools]] = []
     for number in (3, 2, 1):
-        found.append((STATES[number], f"{'is' if False else ''}{STATES[number]}", hosts.state == number))
+        found.append((STATES[number], STATES[number], hosts.state == number))
     for constraint in group.rules.constraints:
         if constraint.required:
             text = f"constraint on label {constraint.label}"

@@ -132,7 +132,7 @@ class RuleBook:
     def _constraints(self, state: State, group: Group, limits: Limits) -> None:
         for constraint in group.rules.constraints:
             if not constraint.required:
-                self._penalize(limits, constraint.weight * ~state.topology.satisfied(constraint))
+                self._penalize(limits, np.where(state.topology.satisfied(constraint), 0.0, constraint.weight))
 
     def _penalize(self, limits: Limits, penalty: Floats) -> None:
         limits.penalty = penalty if limits.penalty is None else limits.penalty + penalty

@@ -95,7 +95,8 @@ class NodeRoom:
         chosen = np.zeros(fits.shape, dtype=np.bool_)
         np.put_along_axis(chosen, order[: claims.numa], True, axis=0)
         cores, memory = self.share(claims)
-        return chosen * cores, chosen * (memory if self.counts_memory else 0.0)
+        bytes_each = memory if self.counts_memory else 0.0
+        return np.where(chosen, cores, 0.0), np.where(chosen, bytes_each, 0.0)
 
     def memory_share(self, claims: Claims, host: int, cores: tuple[float, ...]) -> tuple[float, ...]:
         """Where an instance with these cores per node draws its memory."""
@@ -161,7 +162,7 @@ def _distinct(fits: Floats, parts: int) -> Floats:
         if np.array_equal(lower, most):
             break
         most = lower
-    return most
+    return np.asarray(most)
 
 
 def _compact(room: Floats, cores: float, tie: Floats) -> Floats:

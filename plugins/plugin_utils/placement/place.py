@@ -83,8 +83,8 @@ class Placer:
             room = within_quota(room, domains.of[rows], quota)
         for rule, domains, counts, eligible in limits.spreads:
             of = domains.of[rows]
-            by_domain = np.bincount(of, weights=room, minlength=len(domains))
-            shares = spread_shares(counts, eligible, by_domain, rule.max_skew, wanted)
+            by_domain: Floats = np.bincount(of, weights=room, minlength=len(domains)).astype(np.float64)
+            shares: Ints = spread_shares(counts, eligible, by_domain, rule.max_skew, wanted)
             if len(limits.spreads) > 1:
                 least = counts[eligible].min() if eligible.any() else 0.0
                 shares = ((counts + 1 <= least + rule.max_skew) & eligible).astype(np.int64)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .conflict import conflict
 from .draft import Draft, Slot
 from .exact import HAS_ORTOOLS, Answer, place_exactly
 from .families import family_domains
@@ -16,6 +17,8 @@ from .numeric import np
 from .place import Placer
 from .plan import Plan
 from .prices import Guide
+from .rebalance import rebalance
+from .relax import add_relaxations
 from .standing import FOREIGN, KEEP, LEAVE, REMOVE, STUCK, UNKNOWN, UPDATE, Checker, standing
 from .state import Placed, State
 from .topology import Topology
@@ -26,7 +29,23 @@ EXACT_HOSTS, EXACT_INSTANCES = 20, 200
 
 def solve(problem: Problem) -> Plan:
     """Decide what runs where. Pure: the same problem gives the same plan, whatever the order of its hosts."""
-    return finish(settled(problem))
+    draft = settled(problem)
+    if draft.unplaced:
+        add_relaxations(draft, _rough)
+        explain_conflict(draft)
+    rebalance(draft)
+    return finish(draft)
+
+
+def explain_conflict(draft: Draft) -> None:
+    """Name a small conflicting set for each group that provably lacks places."""
+    if not draft.proven or not HAS_ORTOOLS:
+        return
+    fresh = begin(draft.problem)
+    waiting, missing = _pending(fresh)
+    pending = {n: len(waiting.get(n, ())) + len(missing.get(n, ())) for n in sorted({*waiting, *missing})}
+    for number in sorted({slot.group for slot in draft.unplaced} & draft.proven)[:2]:
+        draft.conflicts[number] = conflict(fresh, pending, number, draft.problem.options.exact_seconds)
 
 
 def settled(problem: Problem) -> Draft:
@@ -43,6 +62,13 @@ def settled(problem: Problem) -> Draft:
         return settle_exactly(draft, problem)
     if worth_improving(draft):
         return improve(draft, problem.options.improve_seconds, lambda found: _again(problem, found))
+    return draft
+
+
+def _rough(problem: Problem) -> Draft:
+    """By heuristics alone: what they place is placeable, and they are quick enough to try many changes."""
+    draft = begin(problem)
+    settle(draft)
     return draft
 
 

@@ -106,7 +106,8 @@ class State:
 
     def hosts_of(self, group: int) -> Ints:
         """Hosts of the members of a group, one entry per member."""
-        return self.members.get(group, _NO_HOSTS)
+        found = self.members.get(group)
+        return np.zeros(0, dtype=np.int64) if found is None else found
 
     def room(self, claims: int, hosts: Ints) -> Floats:
         """How many instances of a claims class fit each of these hosts, by amounts and by nodes."""
@@ -117,7 +118,7 @@ class State:
         exact = self.problem.claims[claims]
         if self.nodes is not None:
             fits = np.minimum(fits, self.nodes.capacity(exact, hosts))
-        return np.maximum(fits, 0.0)
+        return np.asarray(np.maximum(fits, 0.0))
 
     def place(self, group: int, claims: int, hosts: Ints, placed: Optional[Placed] = None) -> None:
         """Put one instance on each of these hosts (a host may occur several times)."""
@@ -234,9 +235,6 @@ class State:
     def room_for(self, claims: int, host: int) -> bool:
         """Whether one more instance of a claims class fits this host."""
         return bool(self.room(claims, np.array([host]))[0] >= 1)
-
-
-_NO_HOSTS: Ints = np.zeros(0, dtype=np.int64) if np is not None else ()  # type: ignore[assignment]
 
 
 def _only(counter: Counter[int]) -> int:
