@@ -137,7 +137,8 @@ class ActionModule(ActionBase):
         planned = plain(variables[arguments["planned"]])
         differences = find_differences(planned["plan"]["instances"], fleet.observations, planned["held"])
         if differences:
-            raise InvalidInput(differences)
+            listed = "\n".join(f"- {difference}" for difference in differences)
+            raise StowageError(f"{len(differences)} things are not as planned:\n{listed}")
         return {"msg": "everything runs as planned"}
 
     def _map(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
