@@ -87,10 +87,6 @@ def test_hosts_that_do_not_answer_are_remembered_from_the_newest_ledger():
     old = {"serial": 1, "instances": [], "hosts": []}
     held = instance("acme_db_0", host="h9", cores=[1])
     new = {"serial": 2, "hosts": [{"name": "h9", "cpus": 4}], "instances": [held]}
-        "serial": 2,
-        "hosts": [{"name": "h9", "cpus": 4}],
-        "instances": [instance("acme_db_0", host="h9", cores=[1])],
-    }
     observations = {"h1": {"ledger": old}, "h2": {"ledger": new}}
     again = make_plan(desired, observations, ["h9", "h8"], render, _solve)
     assert {host["name"]: host.get("state") for host in again.problem["hosts"]} == {
