@@ -39,11 +39,12 @@ def read_types(value: Any, render: Render, complaints: Complaints) -> dict[str, 
         types[name] = complaints.mapping(path, item, OPTIONS)
         if not types[name].get("image"):
             complaints.add(join(path, "image"), "missing; expected the name of an image")
+        check_options(path, types[name], complaints)
     return types
 
 
 def check_options(path: str, value: Mapping[str, Any], complaints: Complaints) -> None:
-    """Check a type whose templates are filled in against the options of the module containers."""
+    """Check a type against the options of the module containers; templates are judged once they are filled in."""
     _check_mapping(path, value, OPTIONS, complaints)
 
 
@@ -59,6 +60,8 @@ def _check_mapping(path: str, value: Any, options: Mapping[str, Any], complaints
 
 def _check_value(path: str, value: Any, spec: Mapping[str, Any], complaints: Complaints) -> None:
     kind = spec.get("type", "str")
+    if is_template(value):
+        return
     if kind == "list":
         # Ansible reads "a,b" as a list; here only lists are lists, so that a forgotten bracket is seen.
         element = {"type": spec.get("elements", "raw"), "options": spec.get("options")}

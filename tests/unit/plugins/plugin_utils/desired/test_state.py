@@ -43,6 +43,11 @@ def test_a_valid_state_has_no_complaints_and_its_defaults_filled_in():
         ({"stowage_grades": {"x": {"cores": 1, "memory": "5x"}}}, "stowage_grades.x.memory", "'5x' is not a size"),
         ({"stowage_grades": {"x": {"cores": 1, "cpus": 1}}}, "stowage_grades.x", "has both cores and cpus"),
         ({"stowage_grades": {"x": {"cores": 1.5}}}, "stowage_grades.x.cores", "1.5 is not a whole number"),
+        (
+            {"stowage_types": {"x": {"image": "a", "health": {"tset": 1}}}},
+            "stowage_types.x.health.tset",
+            "did you mean test?",
+        ),
         ({"stowage_types": {"x": {"imgae": "a"}}}, "stowage_types.x.imgae", "did you mean image?"),
         ({"stowage_networks": {"lan": {"subnet": "10.0.0.0/33"}}}, "stowage_networks.lan.subnet", "is not a subnet"),
         ({"stowage_placement": {"partial": "maybe"}}, "stowage_placement.partial", "expected true or false"),
