@@ -288,13 +288,13 @@ class Model:
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = 1
         solver.parameters.max_deterministic_time = seconds
-        solver.parameters.max_time_in_seconds = 3 * seconds
+        solver.parameters.max_time_in_seconds = seconds
         status = solver.Solve(self.model)
         if status == cp_model.INFEASIBLE:
             return Answer({}, {}, 0, True)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return None
-        answer = Answer({}, {}, 0, status == cp_model.OPTIMAL)
+        answer = Answer({}, {}, 0, status == cp_model.OPTIMAL or self._too_much())
         for (number, host), var in sorted(self.count.items()):
             times = solver.Value(var)
             if times:
@@ -302,6 +302,13 @@ class Model:
                 answer.nodes.setdefault(number, []).extend(self._shares(solver, number, host, times))
                 answer.total += times
         return answer
+
+    def _too_much(self) -> bool:
+        """Whether the sums alone prove that not all can be placed."""
+        problem, state = self.draft.problem, self.draft.state
+        need = sum(problem.demand[problem.groups[g].claims] * n for g, n in self.pending.items())
+        room = np.maximum(state.free[:, self.draft.topology.active], 0.0).sum(axis=1)
+        return bool((need > room).any())
 
     def _shares(self, solver: Any, number: int, host: int, times: int) -> list[Any]:
         """What each of ``times`` instances takes of each node."""

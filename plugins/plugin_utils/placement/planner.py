@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .conflict import conflict
 from .draft import Draft, Slot
 from .exact import HAS_ORTOOLS, Answer, place_exactly
@@ -12,7 +14,7 @@ from .families import family_domains
 from .finish import addresses_left, finish
 from .improve import improve, worth_improving
 from .limits import RuleBook
-from .model import ACTIVE, Group, Problem
+from .model import Group, Problem
 from .numeric import np
 from .place import Placer
 from .plan import Plan
@@ -25,6 +27,7 @@ from .topology import Topology
 
 # Up to this size, what can't be placed is proven to have no place.
 EXACT_HOSTS, EXACT_INSTANCES = 20, 200
+ROUNDS = 6
 
 
 def solve(problem: Problem) -> Plan:
@@ -44,14 +47,13 @@ def explain_conflict(draft: Draft) -> None:
     fresh = begin(draft.problem)
     waiting, missing = _pending(fresh)
     pending = {n: len(waiting.get(n, ())) + len(missing.get(n, ())) for n in sorted({*waiting, *missing})}
-    for number in sorted({slot.group for slot in draft.unplaced} & draft.proven)[:2]:
+    for number in sorted({slot.group for slot in draft.unplaced} & draft.proven)[:1]:
         draft.conflicts[number] = conflict(fresh, pending, number, draft.problem.options.exact_seconds)
 
 
 def settled(problem: Problem) -> Draft:
     """All hosts decided: by heuristics, and where these leave something over, by exact search if it is small."""
-    draft = begin(problem)
-    settle(draft)
+    draft = _rough(problem)
     wanted = len(draft.slots) + len(draft.unplaced)
     small = len(problem.hosts) <= EXACT_HOSTS and wanted <= EXACT_INSTANCES
     mode = problem.options.exact
@@ -66,9 +68,19 @@ def settled(problem: Problem) -> Draft:
 
 
 def _rough(problem: Problem) -> Draft:
-    """By heuristics alone: what they place is placeable, and they are quick enough to try many changes."""
-    draft = begin(problem)
-    settle(draft)
+    """By heuristics alone.
+
+    What should leave but finds no place stays, holds its room and counts in every rule: so once that is known, all
+    else is planned anew around it.
+    """
+    stuck: dict[int, str] = {}
+    for _turn in range(ROUNDS):
+        draft = begin(problem, stuck)
+        settle(draft)
+        more = {slot.row: slot.reason for slot in draft.unplaced if slot.row >= 0 and slot.row not in stuck}
+        if not more:
+            break
+        stuck.update(more)
     return draft
 
 
@@ -81,20 +93,24 @@ def _again(problem: Problem, found: Guide) -> Draft:
 
 def settle_exactly(rough: Draft, problem: Problem) -> Draft:
     """The same by exact search, on a fresh draft; falls back to the rough one where time runs out."""
-    draft = begin(problem)
-    waiting, missing = _pending(draft)
-    answer = _ask(draft, waiting, missing)
-    before = len(draft.slots)
-    if answer is None or answer.total <= len(rough.slots) - before:
-        if answer is not None and answer.proven:
-            rough.proven |= {slot.group for slot in rough.unplaced}
+    stuck: dict[int, str] = {}
+    for _turn in range(ROUNDS):
+        draft = begin(problem, stuck)
+        waiting, missing = _pending(draft)
+        answer = _ask(draft, waiting, missing)
+        if answer is not None and not _all(answer, waiting):
+            # As many as possible of what must leave goes first; the others stay, and bind what is placed after them.
+            answer = _ask(draft, waiting, {})
+            if answer is not None and not _all(answer, waiting):
+                for number, leaving in waiting.items():
+                    left = leaving[len(answer.placed.get(number, ())) :]
+                    stuck.update({slot.row: slot.reason for slot in left})
+                continue
+        break
+    if answer is None or not _all(answer, waiting):
         return rough
-    if any(len(answer.placed.get(number, ())) < len(slots) for number, slots in waiting.items()):
-        # What must leave and can't stays where it is, and binds what is placed after it.
-        first = _ask(draft, waiting, {})
-        if first is None:
-            return rough
-        _take(draft, first, waiting)
+    if sum(map(len, waiting.values())) == answer.total and missing:
+        _take(draft, answer, waiting)
         answer = _ask(draft, {}, missing)
         waiting = {}
         if answer is None:
@@ -102,11 +118,14 @@ def settle_exactly(rough: Draft, problem: Problem) -> Draft:
     slots = {number: [*waiting.get(number, ()), *missing.get(number, ())] for number in sorted({*waiting, *missing})}
     _take(draft, answer, slots)
     drop_orphans(draft)
-    if len(draft.unplaced) > len(rough.unplaced):
-        draft = rough
-    if answer.proven:
-        draft.proven |= {slot.group for slot in draft.unplaced}
-    return draft
+    best = draft if len(draft.unplaced) < len(rough.unplaced) else rough
+    if answer.proven and len(draft.unplaced) == len(best.unplaced):
+        best.proven |= {slot.group for slot in best.unplaced}
+    return best
+
+
+def _all(answer: Answer, waiting: dict[int, list[Slot]]) -> bool:
+    return all(len(answer.placed.get(number, ())) >= len(slots) for number, slots in waiting.items())
 
 
 def _ask(draft: Draft, waiting: dict[int, list[Slot]], missing: dict[int, list[Slot]]) -> Answer | None:
@@ -147,12 +166,20 @@ def _pools(draft: Draft, pending: dict[int, int]) -> dict[str, int]:
     return {network: addresses_left(draft, network, count) for network, count in sorted(wanted.items())}
 
 
-def begin(problem: Problem) -> Draft:
-    """The starting point: everything counted where it runs, except what is removed."""
+def begin(problem: Problem, stuck: Mapping[int, str] | None = None) -> Draft:
+    """The starting point: everything counted where it runs, except what is removed.
+
+    :param stuck: rows that are known to have no other place, with the reason why they should leave.
+    """
     topology = Topology(problem.hosts)
     codes = standing(problem, topology)
     state = State(problem, topology, codes != REMOVE)
-    return Draft(problem, topology, RuleBook(problem), state, codes)
+    draft = Draft(problem, topology, RuleBook(problem), state, codes)
+    for row, reason in sorted((stuck or {}).items()):
+        codes[row] = STUCK
+        group, index = int(problem.running.group[row]), int(problem.running.index[row])
+        draft.unplaced.append(Slot(group, index, row, reason))
+    return draft
 
 
 def settle(draft: Draft) -> None:
@@ -355,18 +382,6 @@ def _stay(draft: Draft, group: Group, slot: Slot) -> None:
     host = int(problem.running.host[slot.row])
     draft.codes[slot.row] = STUCK
     state.restore_running(slot.row)
-    if problem.hosts.state[host] != ACTIVE:
-        return
-    for other in [s for s in draft.slots[::-1] if s.host == host and s.row < 0]:
-        if (state.free[:, host] >= 0).all() and (state.nodes is None or (state.nodes.cores[:, host] >= 0).all()):
-            break
-        claims = problem.groups[other.group].claims
-        state.release(other.group, claims, host)
-        if other.nodes is not None:
-            state.give_nodes(claims, host, np.array(other.nodes[0]), np.array(other.nodes[1]))
-        draft.slots.remove(other)
-        other.host = -1
-        draft.unplaced.append(other)
 
 
 __all__ = ["FOREIGN", "KEEP", "Draft", "Slot", "begin", "settle", "solve"]

@@ -15,7 +15,7 @@ from .draft import Draft
 from .model import ACTIVE, CORDONED, Claims, Group, Hosts, Problem, Rules
 from .numeric import np
 
-MAX_GROUPS, MAX_TRIES = 4, 12
+MAX_GROUPS, MAX_TRIES = 3, 8
 # Planning again must stay cheap.
 MAX_SIZE = 4_000
 
