@@ -9,7 +9,7 @@ A message is a sentence: what was wrong, where, and what was expected.
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 
 def show_value(value: object) -> str:

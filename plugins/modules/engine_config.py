@@ -83,6 +83,7 @@ validated:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.stowage.fleet.plugins.module_utils.engine_config import converge
 from ansible_collections.stowage.fleet.plugins.module_utils.engine_service import EngineService
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError

@@ -46,7 +46,8 @@ options:
     type: bool
     default: true
   modules_path:
-    description: The file that loads the modules at boot. There is none where no modules of the running kernel are installed.
+    description:
+      - The file that loads the modules at boot. There is none where no modules of the running kernel are installed.
     type: path
     default: /etc/modules-load.d/90-stowage.conf
   parameters_path:
@@ -87,7 +88,8 @@ refused_parameters:
   type: list
   elements: dict
   returned: always
-  sample: [{name: net.ipv4.tcp_congestion_control, value: bbr, reason: "the kernel refused it: No such file or directory"}]
+  sample:
+    - {name: net.ipv4.tcp_congestion_control, value: bbr, reason: "the kernel refused it: No such file or directory"}
 skipped_parameters:
   description: Parameters that belong to the machine, with O(machine_wide=false).
   type: list
@@ -97,6 +99,7 @@ skipped_parameters:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.stowage.fleet.plugins.module_utils.files import runner
 from ansible_collections.stowage.fleet.plugins.module_utils.kernel import Kernel, Settings
 

@@ -55,7 +55,7 @@ def test_an_exclusive_core_is_shared_with_nobody(fleet):
     """What the kernel lets the processes run on, not what a label says."""
     cores = {}
     for container in fleet.containers().values():
-        status = fleet.on(container.host).check_output("cat /proc/%s/status", container.inspect["State"]["Pid"])
+        status = fleet.on(container.host).check_output("cat /proc/%d/status" % container.inspect["State"]["Pid"])
         allowed = re.search(r"^Cpus_allowed_list:\s*(\S+)$", status, re.MULTILINE).group(1)
         cores[container.name] = (container.host, expand(allowed))
     host, owned = cores.pop("globex_redis_0")

@@ -277,7 +277,7 @@ class Model:
             self.model.Add(sum(new) <= left)
 
     def solve(self, seconds: float, all_of_it: bool = False) -> Optional[Answer]:
-        """Place as many as possible (or, with ``all_of_it``, all or nothing); None where no answer was found in time."""
+        """Place as many as possible (or, with ``all_of_it``, all or nothing); None where no answer came in time."""
         total = sum(self.count.values())
         wanted = sum(self.pending.values())
         if all_of_it:

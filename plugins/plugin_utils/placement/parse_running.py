@@ -65,9 +65,10 @@ class ClaimsBook:
         entry = self.reader.mapping(raw, path)
         named = dict(read_named(self.reader, entry.get("resources"), join(path, "resources")))
         for key, value in entry.items():
-            if key not in BUILT_IN and key != "resources" and value is not None:
-                if amount := self.reader.size(value, join(path, key)):
-                    named[key] = amount
+            if key in BUILT_IN or key == "resources" or value is None:
+                continue
+            if amount := self.reader.size(value, join(path, key)):
+                named[key] = amount
         cores = 0 if entry.get("cores") is None else self.reader.whole(entry["cores"], join(path, "cores"), 0, 8192)
         cpus = entry.get("cpus")
         nano = 0 if cpus is None else round(self.reader.number(cpus, join(path, "cpus"), 0, 8192) * NANO)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan: what runs where, with which cores and address, what changes, and in what steps. Dicts are made on demand."""
+"""The plan: what runs where, with which cores and address, what changes, in what steps. Dicts are made on demand."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which hosts to open, and what suits which host: the prices of a linear program over makes of hosts and kinds of claims.
+"""Which hosts to open, what suits which host: the prices of a linear program over makes of hosts and kinds of claims.
 
 The program places fractions of instances, respects NUMA nodes, and ignores rules. Its optimum is a lower bound of the
 hosts needed; its reduced costs say how many hosts it costs to put a kind of claims on a make of host that does not

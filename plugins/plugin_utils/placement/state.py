@@ -60,7 +60,7 @@ class State:
         if nodes is None or not nodes.counts_memory:
             return
         for row in rows.tolist():
-            cores, memory = self.running_share(row)
+            _cores, memory = self.running_share(row)
             nodes.memory[:, running.host[row]] -= memory
 
     def running_share(self, row: int) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidName
 from ansible_collections.stowage.fleet.plugins.module_utils.naming import (
     check_name,
@@ -34,7 +35,9 @@ def test_other_names_are_refused(name):
         check_name(name, "stowage_clusters")
 
 
-@pytest.mark.parametrize("name", ["acme_web", "acme_web_", "acme_web_01", "acme_web_-1", "a_b_c_1", "acme_web_1\n", None])
+@pytest.mark.parametrize(
+    "name", ["acme_web", "acme_web_", "acme_web_01", "acme_web_-1", "a_b_c_1", "acme_web_1\n", None]
+)
 def test_what_is_no_instance_name_does_not_split(name):
     assert not is_instance_name(name)
     with pytest.raises(InvalidName, match="<cluster>_<group>_<index>"):
