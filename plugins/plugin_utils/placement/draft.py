@@ -18,7 +18,7 @@ from .state import State
 from .topology import Topology
 
 
-@dataclass
+@dataclass(slots=True)
 class Slot:
     """One instance that gets a place in this plan (``row`` >= 0: it runs already, and moves or is updated)."""
 

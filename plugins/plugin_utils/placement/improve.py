@@ -43,6 +43,9 @@ def worth_improving(draft: Draft) -> bool:
     """Whether new instances are packed onto more hosts than one, and few enough of them to pack them again."""
     if not 2 <= len(draft.slots) <= MAX_NEW or len(draft.problem.hosts) > MAX_NEW:
         return False
+    if not draft.problem.options.improve_seconds and len(draft.problem.running) > len(draft.slots):
+        # A few more on a fleet at work: packing these again gains little, and the answer should come at once.
+        return False
     modes = {draft.problem.groups[slot.group].mode for slot in draft.slots}
     fresh = {slot.host for slot in draft.slots if slot.row < 0}
     return modes == {"binpack"} and len(fresh) > 1

@@ -182,6 +182,7 @@ class Hosts:
 class Running:
     """What there is, as columns, in the order of (group, index).
 
+    ``owned_by`` and ``owned_at`` list the owned cores of valid owners: the row, and the position in its host's shape.
     ``surplus`` marks all but the best of several of one name (a dead host came back, its instances were replaced).
     """
 
@@ -195,6 +196,8 @@ class Running:
     surplus: Bools
     cores: tuple[tuple[int, ...], ...]
     cores_valid: Bools
+    owned_by: Ints
+    owned_at: Ints
     cpuset: Mapping[int, tuple[int, ...]]
     network: tuple[Optional[str], ...]
     address: tuple[Optional[str], ...]

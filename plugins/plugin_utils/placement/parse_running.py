@@ -114,6 +114,7 @@ def read_running(
     wanted = core_counts[claims] if len(rows) else np.zeros(0, dtype=np.int64)
     cores = tuple(columns[8])
     surplus = np.zeros(len(rows), dtype=np.bool_)
+    valid, owned_by, owned_at = valid_cores(hosts, host, wanted, cores)
     if len(rows):
         surplus[1:] = (group[1:] == group[:-1]) & (index[1:] == index[:-1])
     return Running(
@@ -126,7 +127,9 @@ def read_running(
         same_spec=np.array(columns[7], dtype=np.bool_),
         surplus=surplus,
         cores=cores,
-        cores_valid=valid_cores(hosts, host, wanted, cores),
+        cores_valid=valid,
+        owned_by=owned_by,
+        owned_at=owned_at,
         cpuset={row: value for row, value in enumerate(columns[9]) if value is not None},
         network=tuple(columns[10]),
         address=tuple(columns[11]),
@@ -197,16 +200,17 @@ def _cores(reader: Reader, value: Any, position: int, key: str) -> Optional[tupl
     return tuple(value)
 
 
-def valid_cores(hosts: Hosts, host: Ints, wanted: Ints, cores: tuple[tuple[int, ...], ...]) -> Bools:
+def valid_cores(hosts: Hosts, host: Ints, wanted: Ints, cores: tuple[tuple[int, ...], ...]) -> tuple[Bools, Ints, Ints]:
     """Which instances own what they should: as many cores as claimed, none reserved, none owned twice.
 
-    Of two owners of one core, the first in order stays valid.
+    Of two owners of one core, the first in order stays valid. Also returned: row and position of every core that a
+    valid owner has.
     """
     lengths = np.array([len(c) for c in cores], dtype=np.int64) * (wanted > 0)
     valid = np.asarray(lengths == wanted)
     total = int(lengths.sum())
     if not total:
-        return valid
+        return valid, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     flat = np.fromiter((core for c, w in zip(cores, wanted.tolist()) if w for core in c), dtype=np.int64, count=total)
     owner = np.repeat(np.arange(len(cores)), lengths)
     position = positions(hosts, host[owner], flat)
@@ -217,7 +221,8 @@ def valid_cores(hosts: Hosts, host: Ints, wanted: Ints, cores: tuple[tuple[int, 
     wrong[first] = False
     wrong |= position < 0
     valid[owner[wrong]] = False
-    return valid
+    right = valid[owner]
+    return valid, owner[right], position[right]
 
 
 def positions(hosts: Hosts, rows: Ints, cores: Ints) -> Ints:

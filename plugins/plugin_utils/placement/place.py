@@ -71,6 +71,8 @@ class Placer:
         one = limits.one_by_one or len(limits.spreads) > 1
         if one:
             wanted = 1
+        if group.mode == "binpack" and self.guide is None and limits.penalty is None and not limits.spreads:
+            rows, room = self._in_use(rows, room, wanted, limits)
         key = order_key(self.state, group.mode, group.claims, rows, self.sizes, limits.penalty, self.guide)
         room = np.minimum(room, wanted)
         wide = [(domains, quota) for domains, quota in limits.quotas if domains.topology != "host"]
@@ -92,6 +94,16 @@ class Placer:
                 return self._by_domain(group, rows, room, key, of, shares)
             room = within_quota(room, of, shares)
         return self._fill(group, rows, room, key, wanted)
+
+    def _in_use(self, rows: Ints, room: Floats, wanted: int, limits: Limits) -> tuple[Ints, Floats]:
+        """Only the hosts in use, where these suffice: the others would come after them anyway."""
+        if any(domains.topology != "host" for domains, _quota in limits.quotas):
+            return rows, room
+        used = self.state.instances[rows] > 0
+        capped = np.minimum(room[used], wanted)
+        for _domains, quota in limits.quotas:
+            capped = np.minimum(capped, quota[rows[used]])
+        return (rows[used], room[used]) if capped.sum() >= wanted else (rows, room)
 
     def _by_domain(self, group: Group, rows: Ints, room: Floats, key: Floats, of: Ints, shares: Ints) -> Ints:
         parts = [

@@ -67,7 +67,9 @@ class Checker:
         bounds = np.searchsorted(self.problem.running.group, np.arange(len(self.problem.groups) + 1))
         for group in self.problem.groups:
             low, high = int(bounds[group.id]), int(bounds[group.id + 1])
-            if low < high and group.known:
+            rules = group.rules
+            bound = rules.constraints or rules.affinity or rules.anti_affinity or rules.spread
+            if low < high and group.known and bound:
                 rows = low + np.flatnonzero(movable[low:high])
                 if len(rows):
                     self._constraints(group, rows)
@@ -110,6 +112,10 @@ class Checker:
                 self._apart(state, group, rule, rows)
 
     def _apart(self, state: State, group: Group, rule: AntiAffinity, rows: Ints) -> None:
+        if rule.target == group.id and rule.topology == "host":
+            members = state.hosts_of(group.id).tolist()
+            if len(set(members)) == len(members):
+                return
         domains = self.topology.domains(rule.topology)
         of = domains.of[self.problem.running.host[rows]]
         counts = domains.count(state.hosts_of(rule.target))

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Optional
 
 from .model import NANO, Claims, Problem
 from .nodes import NodeRoom, node_counts
 from .numeric import Bools, Floats, Ints, np
-from .parse_running import positions
 from .topology import Topology
 
 NOBODY, MANY = -1, -2
@@ -263,20 +261,11 @@ def owned_cores(problem: Problem, rows: Ints) -> Bools:
     hosts, running = problem.hosts, problem.running
     width = max((len(shape.ids) for shape in hosts.shapes), default=0)
     owned = np.zeros((len(hosts), width), dtype=np.bool_)
-    cores = np.array([claims.cores for claims in problem.claims], dtype=np.int64)
-    if len(rows):
-        rows = rows[running.cores_valid[rows] & (cores[running.claims[rows]] > 0)]
-    flat = list(_flat(running.cores, rows.tolist()))
-    if flat:
-        lengths = cores[running.claims[rows]]
-        owner = np.repeat(running.host[rows], lengths)
-        owned[owner, positions(hosts, owner, np.array(flat, dtype=np.int64))] = True
+    counted = np.zeros(len(running), dtype=np.bool_)
+    counted[rows] = True
+    mine = counted[running.owned_by]
+    owned[running.host[running.owned_by[mine]], running.owned_at[mine]] = True
     return owned
-
-
-def _flat(cores: tuple[tuple[int, ...], ...], rows: list[int]) -> Iterable[int]:
-    for row in rows:
-        yield from cores[row]
 
 
 __all__ = ["MANY", "NANO", "NOBODY", "Placed", "State", "owned_cores", "usable_cores"]
