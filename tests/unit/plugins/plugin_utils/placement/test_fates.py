@@ -124,7 +124,6 @@ def test_the_address_of_a_dead_instance_is_not_given_away() -> None:
     assert "address" in plan["unplaced"][0]["text"]
 
 
-@pytest.mark.xfail(strict=True, reason="relaxations are not told yet")
 def test_a_full_fleet_names_what_is_missing_and_keeps_the_rest() -> None:
     runs = [run("web", n, f"h{n // 4 + 1}", n % 4) for n in range(8)]
     plan = planned(problem([host("h1"), host("h2")], {"web": {"count": 9}}, runs))
@@ -188,10 +187,7 @@ def test_an_update_that_no_longer_fits_in_place_moves() -> None:
     }
 
 
-REBALANCE = pytest.mark.xfail(strict=True, reason="rebalance is not built yet")
-
-
-@pytest.mark.parametrize("budget", [0, pytest.param(1, marks=REBALANCE), pytest.param(2, marks=REBALANCE)])
+@pytest.mark.parametrize("budget", [0, 1, 2])
 def test_a_rebalance_keeps_to_its_budget_of_moves(budget: int) -> None:
     runs = [run("web", n, f"h{n + 1}", 0) for n in range(3)]
     hosts = [host("h1"), host("h2"), host("h3")]
