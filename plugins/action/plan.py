@@ -18,6 +18,7 @@ from ansible.utils.display import Display
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput, StowageError
 from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import Fleet, read_and_check, refusal, solve
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.diff import draw_diff, summarize
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.disks import left_behind
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.fleet_map import draw_map
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import for_engines
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import Planned, make_plan
@@ -90,6 +91,15 @@ class ActionModule(ActionBase):
                 "failed": True,
                 "msg": f"{len(unplaced)} instances can't be placed, and nothing was touched. Make room, relax a rule, "
                 f"or set stowage_placement.partial to true to apply what fits.\n{texts}",
+            }
+        stranded = [] if desired.leave_data else left_behind(planned.plan["instances"], planned.options)
+        if stranded:
+            self._show_diff(diff)
+            texts = "\n".join(f"- {sentence}" for sentence in stranded)
+            return {
+                "failed": True,
+                "msg": f"{len(stranded)} instances would lose sight of their data, and nothing was touched. Let them "
+                f"stay, or set stowage_placement.leave_data to true to start them on empty disks.\n{texts}",
             }
         return self._planned(desired, planned, held, allowed, notes, diff)
 

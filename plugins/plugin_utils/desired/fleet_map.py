@@ -95,8 +95,8 @@ def _draw_bar(dimension: str, host: Mapping[str, Any], containers: list[Mapping[
         return "unknown"
     held = min(_BAR, -(-reserved * _BAR // everything))
     used = min(_BAR - held, -(-claimed * _BAR // everything))
-    bar = "#" * held + "=" * used + "." * (_BAR - held - used)
-    text = f"[{bar}] {human_size(claimed)} of {human_size(everything)}"
+    drawn = "#" * held + "=" * used + "." * (_BAR - held - used)
+    text = f"[{drawn}] {human_size(claimed)} of {human_size(everything)}"
     return f"{text}, {human_size(reserved)} reserved" if reserved else text
 
 

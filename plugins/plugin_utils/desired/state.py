@@ -18,6 +18,8 @@ from .values import Render, fill, typed
 
 VARIABLES = ("stowage_grades", "stowage_types", "stowage_clusters", "stowage_networks", "stowage_placement")
 PLACEMENT_OPTIONS = ("mode", "exact", "exact_seconds", "rebalance")
+# What the operator decides beside them: apply what fits, and move instances away from their data.
+_DECISIONS = ("partial", "leave_data")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Desired:
     networks: dict[str, dict[str, Any]]
     options: dict[str, Any]
     partial: bool = False
+    leave_data: bool = False
     override: Override | None = None
     notes: tuple[str, ...] = field(default=())
 
@@ -76,9 +79,9 @@ def read_desired(
     types = read_types(raw.get("stowage_types"), render, complaints)
     networks = read_networks(filled["stowage_networks"], complaints)
     clusters = read_clusters(filled["stowage_clusters"], grades, types, networks, complaints)
-    options, partial = _read_placement(filled["stowage_placement"], complaints)
+    options, partial, leave_data = _read_placement(filled["stowage_placement"], complaints)
     chosen = read_override(override or {}, clusters, complaints)
-    return Desired(grades, types, clusters, networks, options, partial, chosen)
+    return Desired(grades, types, clusters, networks, options, partial, leave_data, chosen)
 
 
 def read_override(
@@ -110,8 +113,9 @@ def _filled(raw: Mapping[str, Any], name: str, render: Render, complaints: Compl
     return typed(value, fill(value, render, name, complaints))
 
 
-def _read_placement(value: Any, complaints: Complaints) -> tuple[dict[str, Any], bool]:
+def _read_placement(value: Any, complaints: Complaints) -> tuple[dict[str, Any], bool, bool]:
+    """Return the planner's own options, ``partial`` and ``leave_data``."""
     path = "stowage_placement"
-    options = complaints.mapping(path, value, (*PLACEMENT_OPTIONS, "partial"))
-    partial = complaints.boolean(join(path, "partial"), options.pop("partial", False), False)
-    return options, bool(partial)
+    options = complaints.mapping(path, value, (*PLACEMENT_OPTIONS, *_DECISIONS))
+    decisions = [bool(complaints.boolean(join(path, name), options.pop(name, False), False)) for name in _DECISIONS]
+    return options, decisions[0], decisions[1]
