@@ -99,9 +99,9 @@ class Model:
             return
         width = nodes.cores.shape[0]
         for host in range(len(problem.hosts)):
-            cores: list[list[Any]] = [[] for _ in range(width)]
-            whole: list[list[Any]] = [[] for _ in range(width)]
-            memory: list[list[Any]] = [[] for _ in range(width)]
+            cores: list[list[Any]] = [[] for _turn in range(width)]
+            whole: list[list[Any]] = [[] for _turn in range(width)]
+            memory: list[list[Any]] = [[] for _turn in range(width)]
             bounded = nodes.counts_memory and bool(np.isfinite(nodes.memory[:, host]).all())
             for (number, where), var in self.count.items():
                 if where == host:

@@ -16,12 +16,13 @@ from .model import Network
 from .numeric import np
 from .plan import Plan
 from .pools import free_addresses, parse_address
-from .standing import REMOVE
+from .standing import LEAVE, REMOVE, standing
 from .steps import order_steps
 
 
 def finish(draft: Draft) -> Plan:
     """Settle what is left to settle, once every instance has its host."""
+    settle_unmoved(draft)
     unplaced = explain(draft)
     owned = draft.state.owned
     problem, slots, running = draft.problem, draft.slots, draft.problem.running
@@ -49,6 +50,28 @@ def finish(draft: Draft) -> Plan:
     if len(running):
         steps = order_by_room(draft, steps, changes_by_name(draft, names, cores))
     return Plan(draft, tuple(cores), tuple(addresses), tuple(unplaced), tuple(steps))
+
+
+def settle_unmoved(draft: Draft) -> None:
+    """What was to leave, and found its best place where it runs, simply stays."""
+    problem, running = draft.problem, draft.problem.running
+    if not len(running):
+        return
+    before = standing(problem, draft.topology)
+    moved = []
+    for slot in draft.slots:
+        row = slot.row
+        same = row >= 0 and slot.host == running.host[row] and before[row] != LEAVE and running.cores_valid[row]
+        if (
+            not same
+            or problem.groups[slot.group].claims != running.claims[row]
+            or (slot.nodes is not None and tuple(draft.state.running_share(row)[0].tolist()) != slot.nodes[0])
+        ):
+            moved.append(slot)
+        else:
+            draft.codes[row] = before[row]
+            draft.state.owned[slot.host, running.owned_at[running.owned_by == row]] = True
+    draft.slots[:] = moved
 
 
 def give_addresses(draft: Draft) -> list[Optional[int]]:

@@ -41,7 +41,7 @@ class ShapeBook:
             return self.reader.whole(cpus, path, 0, MAX_CPUS)
         try:
             plain = tuple((cpu["id"], cpu["core"], cpu["socket"], cpu["node"]) for cpu in cpus)
-            usual = all(type(number) is int and 0 <= number < 2**20 for cpu in plain for number in cpu)
+            usual = all(number.__class__ is int and 0 <= number < 2**20 for cpu in plain for number in cpu)
             if usual and all(len(cpu) == 4 for cpu in cpus) and len({cpu[0] for cpu in plain}) == len(plain):
                 return plain
         except (KeyError, TypeError):

@@ -107,7 +107,7 @@ def read_running(
         if row is not None:
             rows.append(row)
     rows.sort(key=_order)
-    columns: list[Any] = [list(column) for column in zip(*rows)] if rows else [[] for _ in range(14)]
+    columns: list[Any] = [list(column) for column in zip(*rows)] if rows else [[] for _turn in range(14)]
     group, index, host = (np.array(columns[i], dtype=np.int64) for i in (0, 1, 3))
     claims = np.array(columns[4], dtype=np.int64)
     core_counts = np.array([c.cores for c in classes], dtype=np.int64)
@@ -157,7 +157,7 @@ def _row(
     index = entry.get("index")
     group = by_key.get((cluster, name)) if isinstance(cluster, str) and isinstance(name, str) else None
     row = host_rows.get(host) if isinstance(host, str) else None
-    if group is None or row is None or type(index) is not int or not 0 <= index <= MAX_INDEX:
+    if group is None or row is None or index.__class__ is not int or not 0 <= index <= MAX_INDEX:
         path = f"running[{position}]"
         reader.text(cluster, f"{path}.cluster", "the name of a cluster")
         reader.text(name, f"{path}.group", "the name of a group")
@@ -194,7 +194,7 @@ def _row(
 def _cores(reader: Reader, value: Any, position: int, key: str) -> Optional[tuple[int, ...]]:
     if value is None:
         return None
-    if not isinstance(value, list) or not all(type(core) is int and 0 <= core < 2**20 for core in value):
+    if not isinstance(value, list) or not all(core.__class__ is int and 0 <= core < 2**20 for core in value):
         reader.complain(f"running[{position}].{key}", f"{show(value)} is not a list of core numbers")
         return None
     return tuple(value)

@@ -86,8 +86,8 @@ class State:
         self.has_dedicated = any(group.rules.dedicated for group in problem.groups)
         if not self.has_dedicated:
             return
-        self.tenants: list[Counter[int]] = [Counter() for _ in range(len(problem.hosts))]
-        self.dedicated: list[Counter[int]] = [Counter() for _ in range(len(problem.hosts))]
+        self.tenants: list[Counter[int]] = [Counter() for _turn in range(len(problem.hosts))]
+        self.dedicated: list[Counter[int]] = [Counter() for _turn in range(len(problem.hosts))]
         self.sole = np.full(len(problem.hosts), NOBODY, dtype=np.int64)
         self.owner = np.full(len(problem.hosts), NOBODY, dtype=np.int64)
         for group, host in zip(problem.running.group[rows].tolist(), problem.running.host[rows].tolist()):
