@@ -378,9 +378,8 @@ def _addresses_left(draft: Draft, group: Group, slots: list[Slot]) -> int:
 
 def _stay(draft: Draft, group: Group, slot: Slot) -> None:
     """Put an instance that found no place back where it runs, at the cost of what was placed there meanwhile."""
-    problem, state = draft.problem, draft.state
     draft.codes[slot.row] = STUCK
-    state.restore_running(slot.row)
+    draft.state.restore_running(slot.row)
 
 
 __all__ = ["FOREIGN", "KEEP", "Draft", "Slot", "begin", "settle", "solve"]
