@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
 

@@ -354,7 +354,7 @@ ARGUMENTS = {
     "apt_options": {"type": "list", "elements": "str", "default": []},
     "dpkg_options": {"type": "list", "elements": "str", "default": []},
     "files": {"type": "list", "elements": "dict", "default": [], "options": FILE_OPTIONS,
-               "mutually_exclusive": [("content", "src")], "required_one_of": [("content", "src")]},
+              "mutually_exclusive": [("content", "src")], "required_one_of": [("content", "src")]},
     "commands": {"type": "list", "elements": "str", "default": []},
     "hooks": {"type": "list", "elements": "dict", "default": [], "options": HOOK_OPTIONS},
     "timestamp": {"type": "int", "default": 1735689600},

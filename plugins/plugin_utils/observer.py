@@ -77,7 +77,8 @@ def observe(
         command += _options(sources, become, play_context)
         command += _secrets(play_context, loader, pipes)
         done = subprocess.run(
-            command, env=_environment(answers), pass_fds=pipes, stdin=subprocess.DEVNULL, capture_output=True, text=True
+            command, env=_environment(answers), pass_fds=pipes, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, check=False,
         )
         results = _read(answers)
     if not results and done.returncode:

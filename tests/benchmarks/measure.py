@@ -95,10 +95,10 @@ def median_wall_and_cpu(function: Callable[[], Any], rounds: int = 3, warmup: in
     Of one thread that waits for nothing, the two are the same, unless others keep the core busy.
     """
     result = None
-    for _ in range(warmup):
+    for _turn in range(warmup):
         result = function()
     wall, cpu = [], []
-    for _ in range(rounds):
+    for _turn in range(rounds):
         result = None
         gc.collect()
         start, worked = time.perf_counter(), time.process_time()

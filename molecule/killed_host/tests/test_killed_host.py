@@ -11,7 +11,7 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def dead(fleet):
+def dead(fleet, held):
     """The host that loses power: one that runs a front end, so that something is missing."""
     host = fleet.named("acme_web_")[-1].host
     subprocess.run(["docker", "kill", host], check=True, capture_output=True)

@@ -204,8 +204,8 @@ class Volume:
             done = filesystems.check(image, kind, self.name)
         except DamagedVolume as exc:
             if self.repair_mode != "force":
-                raise DamagedVolume(exc.message.replace("its file system is damaged", f"{reason}; it is damaged", 1)
-                                    ) from exc
+                told = exc.message.replace("its file system is damaged", f"{reason}; it is damaged", 1)
+                raise DamagedVolume(told) from None
             done = self._force()
         self.words.append(done or f"{reason}; the check found nothing to repair")
 
@@ -239,9 +239,9 @@ class Volume:
         self.sight.look_again(image)
         try:
             self._unmount()
-        except DiskError as exc:
+        except DiskError:
             raise DiskError(f"volume {self.name}: this host's root lacks CAP_SYS_RESOURCE, so an ext4 can't grow while "
-                            "it is in use. Stop its container for the moment, or use xfs; nothing was changed") from exc
+                            "it is in use. Stop its container for now, or use xfs; nothing was changed") from None
         try:
             filesystems.check(image, "ext4", self.name)
             if os.stat(image).st_size < self.wanted.size:

@@ -49,8 +49,8 @@ def _fill_shape(
 ) -> None:
     """What the hosts of one shape can hold. A flavour that no empty host of it could hold whole is left out."""
     nodes = len(cores)
-    core_terms: list[list[pywraplp.LinearExpr]] = [[] for _ in range(nodes)]
-    memory_terms: list[list[pywraplp.LinearExpr]] = [[] for _ in range(nodes)]
+    core_terms: list[list[pywraplp.LinearExpr]] = [[] for _turn in range(nodes)]
+    memory_terms: list[list[pywraplp.LinearExpr]] = [[] for _turn in range(nodes)]
     for number, flavour in enumerate(workload.flavours):
         parts = max(flavour.numa, 1)
         need, bytes_ = flavour.cores / parts, flavour.memory / parts / GIB

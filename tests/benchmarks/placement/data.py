@@ -157,7 +157,7 @@ def huawei_rules(rule: str, name: str, domain: str, groups: dict[str, tuple[str,
     if rule == "anti-affinity":
         return {"anti_affinity": [{"group": other, "topology": "host"} for other in groups]}
     if rule == "fault_domain":
-        others = [other for other, (_, theirs, _, _) in groups.items() if theirs != domain]
+        others = [other for other, (_first, theirs, _third, _fourth) in groups.items() if theirs != domain]
         return {"anti_affinity": [{"group": other, "topology": "rack"} for other in others]}
     return {}
 
@@ -244,7 +244,7 @@ def scale_host(number: int, zones: int, rng: random.Random) -> dict[str, Any]:
 def scale_clusters(instances: int, groups: int, rng: random.Random) -> dict[str, Any]:
     """Ten groups to a cluster; sizes vary around the mean and add up exactly."""
     mean = instances // groups
-    sizes = [rng.randint(mean // 5, mean * 9 // 5) for _ in range(groups)]
+    sizes = [rng.randint(mean // 5, mean * 9 // 5) for _turn in range(groups)]
     surplus = sum(sizes) - instances
     number = 0
     while surplus:

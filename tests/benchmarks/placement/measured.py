@@ -130,7 +130,7 @@ def openb() -> Iterator[Measurement]:
 def trace(case: str, workload: data.Workload, limit: float | None, reach: float | None) -> Iterator[Measurement]:
     """Ours and all peers on one trace; one round each, as all of them always answer the same."""
     bound = lower_bound(workload)
-    problem, _ = parsed(workload.problem)
+    problem, _seconds = parsed(workload.problem)
     seconds, cpu, plan = median_wall_and_cpu(lambda: solve(problem), rounds=1, warmup=0)
     result = judged(workload.problem, told(plan))
     hosts, unplaced = result["summary"]["hosts_used"], len(result["unplaced"])

@@ -302,7 +302,7 @@ def test_an_empty_problem_lacks_its_hosts() -> None:
 
 def _nested(depth: int) -> Any:
     value: Any = []
-    for _ in range(depth):
+    for _turn in range(depth):
         value = [value]
     return value
 
@@ -315,8 +315,8 @@ HUGE: dict[str, Callable[[], Any]] = {
     "a key of 10 MB": lambda: put(sample(), "options." + "k" * (10 * MIB), 1),
     "200,000 unknown keys": lambda: {**sample(), **{f"unknown{n:040}": n for n in range(200_000)}},
     "300,000 hosts that are numbers": lambda: put(sample(), "hosts", list(range(300_000))),
-    "100,000 hosts of one name": lambda: put(sample(), "hosts", [{"name": "h1"} for _ in range(100_000)]),
-    "100,000 running nowhere": lambda: put(sample(), "running", [{"cluster": "acme"} for _ in range(100_000)]),
+    "100,000 hosts of one name": lambda: put(sample(), "hosts", [{"name": "h1"} for _turn in range(100_000)]),
+    "100,000 running nowhere": lambda: put(sample(), "running", [{"cluster": "acme"} for _turn in range(100_000)]),
     "a million brackets": lambda: put(sample(), "hosts", _nested(1_000_000)),
     "a label a million deep": lambda: put(sample(), "hosts.0.labels.zone", _nested(1_000_000)),
     "a number of a million digits": lambda: put(sample(), f"{WEB}.count", 10**1_000_000),

@@ -45,7 +45,7 @@ def test_the_order_of_hosts_and_keys_never_changes_the_plan(seed: int) -> None:
     problem = problem_of_seed(seed)
     rng = random.Random(seed)
     expected = told(problem)
-    for _ in range(3):
+    for _turn in range(3):
         assert told(shuffled(problem, rng)) == expected, json.dumps(problem)
 
 
@@ -119,7 +119,7 @@ def test_the_hash_seed_never_changes_the_plan(hash_seed: str, root: Path) -> Non
 def other_pythons() -> list[str]:
     """Interpreters of this machine that have NumPy: on PATH, and in virtual environments beside the one that runs."""
     found = [path for n in range(10, 16) if (path := shutil.which(f"python3.{n}"))]
-    for folder in {Path(sys.prefix).parent, REPOSITORY}:
+    for folder in sorted({Path(sys.prefix).parent, REPOSITORY}):
         found += [str(path) for path in sorted(folder.glob(".venv*/bin/python"))]
     out: dict[str, str] = {}
     for path in found:

@@ -176,7 +176,7 @@ def test_no_container_could_be_more_compact_with_what_is_left(machine: Machine) 
     host = machine.host()
     total = machine.nodes * machine.cores * machine.threads
     for _round in range(5):
-        plan = planned(asked(host, *({"cores": rng.randint(1, max(2, total // 6))} for _ in range(6))))
+        plan = planned(asked(host, *({"cores": rng.randint(1, max(2, total // 6))} for _turn in range(6))))
         owned = {core for entry in plan["instances"] for core in entry["cores"]}
         for entry in plan["instances"]:
             there = nodes_of(host, sorted(set(range(total)) - owned | set(entry["cores"])))

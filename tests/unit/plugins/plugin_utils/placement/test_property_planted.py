@@ -63,12 +63,12 @@ def planted_rules(
     if kind == "zone":
         zone = zones[rng.choice(names)]
         inside = [name for name in names if zones[name] == zone]
-        return [rng.choice(inside) for _ in range(count)], {"constraints": [{"label": "zone", "in": [zone]}]}
+        return [rng.choice(inside) for _turn in range(count)], {"constraints": [{"label": "zone", "in": [zone]}]}
     if kind == "together":
         zone = zones[rng.choice(names)]
         inside = [name for name in names if zones[name] == zone]
-        return [rng.choice(inside) for _ in range(count)], {"affinity": [{"group": group, "topology": "zone"}]}
-    return [rng.choice(names) for _ in range(count)], {}
+        return [rng.choice(inside) for _turn in range(count)], {"affinity": [{"group": group, "topology": "zone"}]}
+    return [rng.choice(names) for _turn in range(count)], {}
 
 
 @pytest.mark.parametrize("seed", range(60))
