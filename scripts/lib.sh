@@ -52,7 +52,7 @@ make_venv() {
     return 0
   fi
   "$folder/bin/python" -c '' 2>/dev/null || "$python" -m venv --clear "$folder"
-  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+  "$folder/bin/python" -m pip install -qq --disable-pip-version-check "$@"
   printf '%s' "$wanted" > "$folder/.complete"
 }
 
