@@ -12,9 +12,10 @@ from ansible.plugins.connection.ssh import DOCUMENTATION as SSH
 
 
 def _without_versions(value: Any) -> Any:
-    """Leave out since when ansible-core has an option: it would read as a version of this collection."""
+    """Leave out since and until when ansible-core has an option: it would read as a version of this collection."""
     if isinstance(value, dict):
-        return {key: _without_versions(item) for key, item in value.items() if key != "version_added"}
+        kept = value.keys() - {"version_added", "deprecated"}
+        return {key: _without_versions(item) for key, item in value.items() if key in kept}
     return [_without_versions(item) for item in value] if isinstance(value, list) else value
 
 

@@ -57,12 +57,13 @@ keyed_groups:
     prefix: state
 compose:
   owner: stowage_instance.cluster
----
+
 # what-if.stowage.yml: ansible-inventory -i what-if.stowage.yml --graph
-plugin: stowage.fleet.fleet
-sources:
-  - inventories/production
-placement: true
+#
+# plugin: stowage.fleet.fleet
+# sources:
+#   - inventories/production
+# placement: true
 """
 
 import os
