@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import subprocess
@@ -104,9 +105,13 @@ class Fleet:
         return sorted(container["Names"][0].lstrip("/") for container in found)
 
     def clean(self):
-        """Take away whatever a test left."""
+        """Take away whatever a test left, volumes that a container took over from the one before it too."""
         for container in self.api.containers(all=True, filters={"name": self.name}):
+            mounts = self.api.inspect_container(container["Id"])["Mounts"]
             self.api.remove_container(container["Id"], v=True, force=True)
+            for volume in {mount["Name"] for mount in mounts if mount["Type"] == "volume"}:
+                with contextlib.suppress(docker.errors.NotFound):
+                    self.api.remove_volume(volume)
         for network in self.api.networks(filters={"label": f"stowage.fleet={self.name}"}):
             self.api.remove_network(network["Id"])
 
