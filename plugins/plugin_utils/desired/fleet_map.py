@@ -10,6 +10,7 @@ from typing import Any
 
 from ...module_utils.sizes import human_size
 from .diff import ranges
+from .memory import newest_ledger
 
 _BAR = 20
 _MOST_CORES = 32
@@ -40,8 +41,19 @@ def draw_map(
             lines.extend(_draw_brief(name, observations[name]) if brief else _draw_host(name, observations[name]))
     if brief:
         lines.extend(["", *_draw_clusters(observations)])
-    lines.extend(f"  {name}  DOES NOT ANSWER: {why}" for name, why in sorted(missing.items()))
+    for name, why in sorted(missing.items()):
+        lines.append(f"  {name}  DOES NOT ANSWER: {why}")
+        lines.extend(_draw_remembered(name, observations))
     return lines
+
+
+def _draw_remembered(name: str, observations: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """What a host that does not answer held, as the others remember it."""
+    ledger = newest_ledger(observations)
+    there = {item["name"] for host in observations.values() for item in host.get("containers") or []}
+    for item in ledger.get("instances") or []:
+        if item.get("host") == name and item["name"] not in there:
+            yield f"      {item['name']}  remembered from ledger {ledger.get('serial')}, not replaced"
 
 
 def _headline(observations: Mapping[str, Mapping[str, Any]], missing: Mapping[str, str]) -> str:

@@ -64,6 +64,15 @@ def test_a_map_shows_who_owns_which_core():
     assert lines[-1] == "  h2  DOES NOT ANSWER: no route"
 
 
+def test_a_map_names_what_a_silent_host_held():
+    held = [{"name": "acme_web_1", "host": "h2"}, {"name": "acme_web_0", "host": "h1"}]
+    lines = draw_map({"h1": {**_host("a"), "ledger": {"serial": 4, "instances": held}}}, {"h2": "no route"})
+    assert lines[-2:] == [
+        "  h2  DOES NOT ANSWER: no route",
+        "      acme_web_1  remembered from ledger 4, not replaced",
+    ]
+
+
 def test_a_large_fleet_has_one_line_for_each_host():
     lines = draw_map({f"h{index}": _host("a") for index in range(100)}, {})
     assert len(lines) < 110
