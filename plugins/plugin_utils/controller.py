@@ -17,6 +17,7 @@ from .desired.options import check_types
 from .desired.planning import check_rules
 from .desired.state import Desired, read_desired
 from .desired.values import Render, fill, plain, typed
+from .inventory_sources import find_namesakes
 
 DEFAULT_GROUP = "fleet"
 
@@ -94,6 +95,8 @@ class Fleet:
 
     def check_hosts(self, render: Render, complaints: Complaints) -> dict[str, Any]:
         """Check what the inventory says of each host; return labels of the hosts, all in one, as an example."""
+        for place, sentence in find_namesakes(plain(self.variables.get("ansible_inventory_sources") or [])):
+            complaints.add(place, sentence)
         hosts: dict[str, dict[str, Any]] = {}
         labels: dict[str, Any] = {}
         for name in self.hosts:
