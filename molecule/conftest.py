@@ -62,6 +62,7 @@ class Fleet:
         self.inventory = inventory
         hosts = yaml.safe_load((pathlib.Path(inventory) / "hosts.yml").read_text())["fleet"]["hosts"]
         self.hosts = sorted(hosts)
+        self.addresses = {name: values["ansible_host"] for name, values in hosts.items()}
         self.zones = {name: values["stowage_host_labels"]["zone"] for name, values in hosts.items()}
 
     def on(self, host: str) -> Any:

@@ -78,6 +78,11 @@ def _node(root, directory):
     return min(nodes, default=0)
 
 
+def boot_id(root="/"):
+    """Return the id of the running kernel's boot, random and new with each; None where there is none."""
+    return _read(root, "proc/sys/kernel/random/boot_id")
+
+
 def memory(root="/"):
     """Return the host's memory in bytes: the machine's, or what the host's own control group allows of it."""
     match = re.search(r"^MemTotal:\s+(\d+) kB", _read(root, "proc/meminfo") or "", re.MULTILINE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from concurrent.futures import ThreadPoolExecutor
 
-from .capacity import disk, memory, named_amounts, topology
+from .capacity import boot_id, disk, memory, named_amounts, topology
 from .container_values import parse_cpulist
 from .disks.runner import list_volumes
 from .engine import ENGINE_SPEC, Engine, NotFound
@@ -47,6 +47,7 @@ def observe(params):
         "version": VERSION,
         "name": params["host_name"] or platform.node(),
         "engine": _engine(engine, info),
+        "machine": _machine(info),
         "cpus": topology(),
         "resources": {**named, "memory": memory(), "disk": disk(params["pool"], info.get("DockerRootDir"))},
         "reserved": reserved,
@@ -101,6 +102,12 @@ def _engine(engine, info):
         "os": info.get("OperatingSystem"),
         "architecture": info.get("Architecture"),
     }
+
+
+def _machine(info):
+    """What tells this machine from all others, also from its clones: an engine's id is copied with a disk image, and
+    the id of a boot is shared by containers that play hosts, but no two machines have both."""
+    return f"{info.get('ID')} {boot_id()}"
 
 
 def _network(network):

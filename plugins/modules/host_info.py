@@ -89,6 +89,9 @@ host:
     engine:
       description: Versions, drivers and directory of the engine.
       type: dict
+    machine:
+      description: What tells this machine, while it is up, from all others.
+      type: str
     cpus:
       description:
         - The logical CPUs that are online and that the host may use, each with C(id), C(core), C(socket), C(node).

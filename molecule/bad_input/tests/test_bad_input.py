@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
 
 
 def in_web(**changes):
@@ -57,6 +58,28 @@ def test_bad_input_is_refused_with_its_path(fleet, case):
     assert run.changed() == {}
     assert len(re.findall(r"^fatal:", run.output, re.MULTILINE)) == 1, "one failure, not one per host"
     assert fleet.ids() == before
+
+
+def in_inventory(tmp_path, name, address):
+    """A further inventory in which ``name`` is at ``address``, with the access of the lab's hosts."""
+    further = tmp_path / "further.yml"
+    further.write_text(yaml.safe_dump({"fleet": {"hosts": {name: {"ansible_host": address}}}}))
+    return ["-i", str(further)]
+
+
+def test_two_hosts_with_one_name_are_named(fleet, tmp_path):
+    run = fleet.play("site", *in_inventory(tmp_path, fleet.hosts[0], fleet.addresses[fleet.hosts[1]]))
+    assert run.rc != 0
+    assert f"further.yml:3: host {fleet.hosts[0]} has the address" in run.output, run.output
+    assert run.changed() == {}
+
+
+def test_one_machine_with_two_names_is_not_filled_twice(fleet, tmp_path):
+    spelled = "::ffff:" + fleet.addresses[fleet.hosts[0]]
+    run = fleet.play("plan", *in_inventory(tmp_path, "zz-alias", spelled))
+    assert run.rc != 0
+    assert f"host zz-alias: is the machine that host {fleet.hosts[0]} is" in run.output, run.output
+    assert run.changed() == {}
 
 
 def test_all_complaints_come_at_once(fleet):

@@ -35,6 +35,20 @@ def check_hosts(hosts: Mapping[str, Mapping[str, Any]], complaints: Complaints) 
         places.setdefault(place, name)
 
 
+def check_machines(observations: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that each observation is of a machine of its own: one counted twice would be filled twice.
+
+    :raises InvalidInput: with a sentence for each further name of a machine.
+    """
+    complaints = Complaints()
+    names: dict[str, str] = {}
+    for name in sorted(observations):
+        machine = observations[name].get("machine")
+        if machine and names.setdefault(machine, name) != name:
+            complaints.add(f"host {name}", f"is the machine that host {names[machine]} is; expected one name for each")
+    complaints.raise_if_any()
+
+
 def _check_host(path: str, variables: Mapping[str, Any], complaints: Complaints) -> None:
     for name in ("stowage_host_labels", "stowage_host_resources"):
         for key, value in complaints.mapping(join(path, name), variables.get(name)).items():

@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 from ...module_utils.errors import InvalidInput
 from .complaints import Complaints
+from .hosts import check_machines
 from .memory import Observation, base_serial
 from .options import GONE, Directory, Options
 from .problem import build_problem, desired_problem, find_strays
@@ -55,8 +56,10 @@ def make_plan(
     Whether an instance is up to date is seen only once its type is filled in, and that needs the addresses and hosts
     of the plan. So the first plan takes everything that runs for current, and the next one knows better.
 
-    :raises InvalidInput: when the planner refuses the problem, or a type can't be filled in.
+    :raises InvalidInput: when two names lead to one machine, when the planner refuses the problem, or when a type
+        can't be filled in.
     """
+    check_machines(observations)
     absent = sorted(missing)
     strays = find_strays(observations)
     labels = {host: item.get("labels") or {} for host, item in observations.items()}

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import as_variable, make_plan
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.problem import find_strays
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.work import build_steps
@@ -43,6 +46,13 @@ def test_what_runs_as_wanted_is_kept():
     desired, _complaints = read()
     first = make_plan(desired, {"h1": {}}, [], render, _solve)
     assert set(_actions(make_plan(desired, _observed(first), [], render, _solve)).values()) == {"keep"}
+
+
+def test_a_machine_with_two_names_is_not_planned_twice():
+    desired, _complaints = read()
+    observations = {"h1": {"machine": "a"}, "h2": {"machine": "a"}, "h3": {"machine": "b"}, "h4": {}, "h5": {}}
+    with pytest.raises(InvalidInput, match=r"^host h2: is the machine that host h1 is"):
+        make_plan(desired, observations, [], render, _solve)
 
 
 def test_a_new_image_updates_the_group_that_runs_it_and_no_other():
