@@ -105,6 +105,15 @@ def disk(pool, engine_root):
     return 0
 
 
+def promisable(size, reserved, ratio):
+    """Return what a pool counts as, in bytes, so that less its reserve it is what may be promised.
+
+    :param size: of its file system.
+    :param ratio: how many bytes may be promised for each that there is beyond the reserve; 1 promises what there is.
+    """
+    return int(max(0, size - reserved) * ratio) + reserved if ratio != 1 else size
+
+
 def named_amounts(values, what):
     """Return reserved amounts or named resources as numbers: sizes such as ``10g`` become bytes.
 

@@ -228,6 +228,8 @@ OPTIONS = (
     ),
     Option("devices", _strings(), (HOST, "Devices"), _own(v.make_devices), v.as_devices, unset=[]),
     Option("read_only", OFF, (HOST, "ReadonlyRootfs"), show=bool, unset=False),
+    Option("storage_opt", {"type": "dict", "options": {"size": TEXT}}, (HOST, "StorageOpt"),
+           _own(v.make_storage), v.as_map, unset={}),
     Option("shm_size", TEXT, (HOST, "ShmSize"), _own(parse_size), v.as_number, FROM_ENGINE),
     Option("pids_limit", {"type": "int"}, (HOST, "PidsLimit"), show=v.as_limit, live=True),
     Option("init", {"type": "bool"}, (HOST, "Init")),
@@ -248,6 +250,12 @@ DATA_SPEC = {
     "group": TEXT,
     "mode": TEXT,
 }
+# Further disks of an instance, each with a size of its own.
+VOLUME_SPEC = {
+    "name": {"type": "str", "required": True},
+    "size": {"type": "str", "required": True},
+    **DATA_SPEC,
+}
 # Who an instance is, and what it was promised; beside the options above.
 IDENTITY_SPEC = {
     "name": {"type": "str", "required": True},
@@ -262,6 +270,7 @@ IDENTITY_SPEC = {
     "cores": NUMBERS,
     "disk": TEXT,
     "data": {"type": "dict", "options": DATA_SPEC},
+    "volumes": {"type": "list", "elements": "dict", "options": VOLUME_SPEC},
     "resources": MAP,
     "address": TEXT,
     "image": {"type": "str", "required": True},

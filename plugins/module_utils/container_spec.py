@@ -42,6 +42,7 @@ MODULE_SPEC = {
     "release_disks": {"type": "bool", "default": False},
     "keep_disks_days": {"type": "float"},
     "disk_thin_ratio": {"type": "float", "default": 1.0},
+    "disk_warn_percent": {"type": "float", "default": 90.0},
     "state_dir": {"type": "path", "default": STATE_DIR},
     "reserved": {"type": "dict", "default": {}},
     "resources": {"type": "dict", "default": {}},

@@ -53,6 +53,11 @@ def make_text_map(value):
     return {str(key): str(item) for key, item in value.items()}
 
 
+def make_storage(value):
+    """Options of the storage driver: the engine takes bytes as text, and drops what is not set."""
+    return {key: str(parse_size(item)) for key, item in value.items() if item is not None}
+
+
 def make_env(value):
     """Environment variables as the engine's list of ``NAME=value``."""
     bad = [str(name) for name in value if not str(name) or "=" in str(name)]

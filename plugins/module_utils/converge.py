@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import guard
-from .capacity import disk, memory, named_amounts, usable_cpus
+from .capacity import disk, memory, named_amounts, promisable, usable_cpus
 from .engine import Engine
 from .errors import PlanRefused
 from .images import Images
@@ -27,6 +27,7 @@ from .networks import Networks
 from .owned import Owned, current_spec, holding, needs_inspection
 from .waiter import Waiter, health_of
 from .work import read_jobs
+from .writable_layer import layer_limit, refuse_limits
 
 
 def converge_host(params, check):
@@ -97,7 +98,9 @@ class _Run:
         records = read_records(params["state_dir"], params["fleet"])
         inspections = self._inspect(owned, records, jobs)
         self._guard(owned, records, inspections, jobs)
-        self._disks.refuse_overcommit(jobs)
+        self._disks.refuse_impossible(jobs)
+        if any(job.instance.get("storage_opt") for job in jobs):
+            refuse_limits(jobs, layer_limit(self._engine.info()), self._host)
         before = dict(records)
         self._mended = bool(owned.unborn or owned.orphaned)
         if not self._check:
@@ -139,7 +142,10 @@ class _Run:
         resources = {**named_amounts(params["resources"], "resources"), "memory": memory()}
         if any(held.claims.get("disk") for held in holdings):
             resources["disk"] = disk(params["pool"], self._engine.info().get("DockerRootDir"))
-        found = guard.problems(usable_cpus(), resources, named_amounts(params["reserved"], "reserved"), holdings)
+        reserved = named_amounts(params["reserved"], "reserved")
+        if resources.get("disk"):
+            resources["disk"] = promisable(resources["disk"], reserved.get("disk", 0), params["disk_thin_ratio"])
+        found = guard.problems(usable_cpus(), resources, reserved, holdings)
         if found:
             raise PlanRefused(f"{'. '.join(found)}. Nothing was changed on {self._host}; plan again")
 
@@ -156,6 +162,8 @@ class _Run:
         list(self._pool.map(converger.yield_cores, sharing))
         results += self._pool.map(converger.converge, [job for job in jobs if not job.shares])
         results += self._pool.map(converger.converge, sharing)
+        well = {result.name for result in results if not result.failed}
+        self._fail(results, self._disks.let_go_unwanted([job for job in jobs if job.name in well]))
         return results + held
 
     @staticmethod
@@ -179,6 +187,7 @@ class _Run:
             "containers": containers,
             "networks": networks,
             "volumes": self._disks.results,
+            "warnings": self._disks.warnings,
             "claimed": serial,
             "diff": diff,
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 from concurrent.futures import ThreadPoolExecutor
 
-from .capacity import boot_id, disk, memory, named_amounts, topology
+from .capacity import boot_id, disk, memory, named_amounts, promisable, topology
 from .container_values import parse_cpulist
 from .disks.runner import list_volumes
 from .engine import ENGINE_SPEC, Engine, NotFound
@@ -16,6 +16,7 @@ from .errors import HostError, InvalidInput
 from .ledger import read_ledger, read_records
 from .naming import check_name
 from .owned import Owned, current_spec, identity
+from .writable_layer import layer_limit
 
 VERSION = 1
 STATES = ["active", "cordoned", "drained"]
@@ -27,6 +28,7 @@ HOST_INFO_SPEC = {
     "state": {"type": "str", "choices": STATES, "default": "active"},
     "host_name": {"type": "str"},
     "pool": {"type": "path", "default": "/var/lib/stowage/pool"},
+    "disk_thin_ratio": {"type": "float", "default": 1.0},
     "state_dir": {"type": "path", "default": "/var/lib/stowage"},
     "parallel": {"type": "int", "default": 8},
 }
@@ -43,13 +45,15 @@ def observe(params):
     named, reserved = _amounts(params)
     engine = Engine(params["docker_host"], params["engine_timeout"])
     info = engine.info()
+    room = promisable(disk(params["pool"], info.get("DockerRootDir")), reserved.get("disk", 0),
+                      params["disk_thin_ratio"])
     host = {
         "version": VERSION,
         "name": params["host_name"] or platform.node(),
         "engine": _engine(engine, info),
         "machine": _machine(info),
         "cpus": topology(),
-        "resources": {**named, "memory": memory(), "disk": disk(params["pool"], info.get("DockerRootDir"))},
+        "resources": {**named, "memory": memory(), "disk": room},
         "reserved": reserved,
         "labels": {str(name): _label(value) for name, value in params["labels"].items()},
         "state": params["state"],
@@ -95,6 +99,7 @@ def _engine(engine, info):
         "cgroup_driver": info.get("CgroupDriver"),
         "storage_driver": info.get("Driver"),
         "root_dir": info.get("DockerRootDir"),
+        "layer_limit": layer_limit(info),
         "live_restore": bool(info.get("LiveRestoreEnabled")),
         "log_driver": info.get("LoggingDriver"),
         "swap_limit": bool(info.get("SwapLimit")),

@@ -3,35 +3,59 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The disks of a host's instances: there before their containers are made, kept when those go.
 
-An instance has a disk when its grade says how large (``disk``) and its type says where (``data``). The disk is a
-volume with the instance's name; see the package ``disks``.
+An instance has a disk when its grade says how large (``disk``) and its type says where (``data``), and one more for
+each of its type's ``volumes``. Each is a volume of its own; see the package ``disks`` and ``instance_volumes``.
 """
 
 from __future__ import annotations
 
 from .disks.decide import Wanted
-from .disks.pool import Pool
+from .disks.pool import ATTACHED, Pool
 from .disks.runner import Settings, converge
 from .errors import InvalidInput
+from .instance_volumes import extra_size, instance_of, problems, volume_name
 from .sizes import parse_size
 
 
-def with_disk(instance, pool):
-    """Return an instance with its disk among its mounts.
+def with_disks(instance, pool):
+    """Return an instance with its disks among its mounts, and the size of its data disk in ``disk``.
 
-    The folder that is mounted exists only on the disk itself, so the engine can't start the container without it.
-    :raises InvalidInput: when it has no size, or something else is mounted in its place.
+    The folders that are mounted exist only on the disks themselves, so the engine can't start the container without
+    them.
+    :raises InvalidInput: when one has no size, or something else is mounted in its place.
     """
-    size, path = instance.get("disk") or (instance.get("claims") or {}).get("disk"), instance["data"]["path"]
-    if not size:
-        raise InvalidInput("path: needs a disk; expected the grade to say how large, such as disk: 2g")
-    if not path.startswith("/"):
-        raise InvalidInput(f"path: {path!r}; expected an absolute path in the container")
-    mounts = list(instance.get("mounts") or [])
-    if path in [mount.get("target") for mount in mounts]:
-        raise InvalidInput(f"path: {path} is among the mounts too; expected it in one of the two")
-    own = {"target": path, "source": Pool(pool).data(instance["name"]), "type": "bind"}
-    return {**instance, "disk": size, "mounts": [*mounts, own]}
+    extra, data = instance.get("volumes") or [], instance.get("data")
+    mounts, found = list(instance.get("mounts") or []), []
+    targets = [mount.get("target") for mount in mounts]
+    place = Pool(pool)
+    if data:
+        size, path = _data_size(instance, extra), data["path"]
+        if not size:
+            found.append("data.path: needs a disk; expected the grade to say how large, such as disk: 2g")
+        if not path.startswith("/"):
+            found.append(f"data.path: {path!r}; expected an absolute path in the container")
+        if path in targets:
+            found.append(f"data.path: {path} is among the mounts too; expected it in one of the two")
+        instance = {**instance, "disk": size}
+        mounts.append(_bind(path, place.data(instance["name"])))
+        targets.append(path)
+    found += problems(extra, [target for target in targets if target])
+    if found:
+        raise InvalidInput(found)
+    mounts += [_bind(volume["path"], place.data(volume_name(instance["name"], volume["name"]))) for volume in extra]
+    return {**instance, "mounts": mounts}
+
+
+def _data_size(instance, extra):
+    """Return the size of the data disk: what is said, or what the claims leave beside the further volumes."""
+    if instance.get("disk"):
+        return instance["disk"]
+    claimed = (instance.get("claims") or {}).get("disk") or 0
+    return claimed - extra_size([volume for volume in extra if not problems([volume])])
+
+
+def _bind(target, source):
+    return {"target": target, "source": source, "type": "bind"}
 
 
 class InstanceDisks:
@@ -42,9 +66,13 @@ class InstanceDisks:
         self._params = params
         self._check = check
         self.results = []
+        self.warnings = []
 
-    def refuse_overcommit(self, jobs):
-        """Raise PoolFull, before anything is changed, when the pool can't promise what the instances ask for."""
+    def refuse_impossible(self, jobs):
+        """Raise, before anything is changed, when this host can't give the instances the disks they ask for.
+
+        :raises PoolFull: when the pool can't promise them; NoLoopDevices when the kernel can't mount them.
+        """
         wanted = self._wanted(jobs)
         if wanted:
             converge(self._settings(check=True), wanted)
@@ -55,32 +83,68 @@ class InstanceDisks:
 
     def let_go(self, names):
         """Release, or delete where that was asked for, the disks of instances that were removed; return failures."""
-        state = "absent" if self._params["release_disks"] else "released"
-        fleet = self._params["fleet"]
-        if not Pool(self._params["pool"]).exists:
+        pool = Pool(self._params["pool"])
+        if not pool.exists:
             return {}
-        return self._converge([Wanted(name, state, fleet=fleet) for name in names], self._params["keep_disks_days"])
+        state = "absent" if self._params["release_disks"] else "released"
+        gone = set(names)
+        mine = {name for name in self._records(pool) if instance_of(name) in gone}
+        wanted = [Wanted(name, state, fleet=self._params["fleet"]) for name in sorted(gone | mine)]
+        return self._converge(wanted, self._params["keep_disks_days"])
+
+    def let_go_unwanted(self, jobs):
+        """Release the disks that instances had and that their types no longer name; return failures.
+
+        For when their containers no longer use them. Nothing is deleted: a line that was taken out by mistake comes
+        back with its data.
+        """
+        pool = Pool(self._params["pool"])
+        if not jobs or not pool.exists:
+            return {}
+        names, kept = {job.name for job in jobs}, {wanted.name for wanted in self._wanted(jobs)}
+        left = [name for name, record in sorted(self._records(pool).items())
+                if instance_of(name) in names and name not in kept and record["state"] == ATTACHED]
+        return self._converge([Wanted(name, "released", fleet=self._params["fleet"]) for name in left])
 
     @property
     def changed(self):
         """Whether a disk was changed."""
         return any(result["changed"] for result in self.results)
 
+    def _records(self, pool):
+        """Return the records of this fleet's disks that belong to instances by their names."""
+        records, _broken = pool.read_records()
+        return {name: record for name, record in records.items()
+                if record["fleet"] == self._params["fleet"] and instance_of(name) == record["instance"]}
+
     def _wanted(self, jobs):
-        fleet = self._params["fleet"]
-        return [Wanted(job.name, size=parse_size(job.instance["disk"]), fleet=fleet, **job.instance["data"])
-                for job in jobs if job.instance.get("data")]
+        fleet, wanted = self._params["fleet"], []
+        for job in jobs:
+            given = job.instance
+            if given.get("data"):
+                wanted.append(Wanted(job.name, size=parse_size(given["disk"]), fleet=fleet, instance=job.name,
+                                     **given["data"]))
+            for volume in given.get("volumes") or []:
+                rest = {key: value for key, value in volume.items() if key not in ("name", "size")}
+                wanted.append(Wanted(volume_name(job.name, volume["name"]), size=parse_size(volume["size"]),
+                                     fleet=fleet, instance=job.name, **rest))
+        return wanted
 
     def _settings(self, check, keep_days=None):
         params = self._params
         reserved = parse_size((params["reserved"] or {}).get("disk") or 0)
         return Settings(params["pool"], params["fleet"], reserve=reserved, keep_days=keep_days, check_mode=check,
-                        thin_ratio=params["disk_thin_ratio"], parallel=params["parallel"],
-                        lock_timeout=params["lock_timeout"])
+                        thin_ratio=params["disk_thin_ratio"], warn_percent=params["disk_warn_percent"],
+                        parallel=params["parallel"], lock_timeout=params["lock_timeout"])
 
     def _converge(self, wanted, keep_days=None):
         if not wanted and keep_days is None:
             return {}
         outcome = converge(self._settings(self._check, keep_days), wanted)
         self.results += outcome.volumes
-        return {result["name"]: result["msg"] for result in outcome.volumes if result["failed"]}
+        self.warnings = outcome.warnings
+        failures = {}
+        for result in outcome.volumes:
+            if result["failed"]:
+                failures.setdefault(result["instance"], []).append(result["msg"])
+        return {instance: "; ".join(sentences) for instance, sentences in failures.items()}

@@ -11,7 +11,7 @@ from .capacity import named_amounts
 from .container_diff import asked_names, made_values
 from .disks.pool import DEFAULT_POOL
 from .errors import InvalidInput
-from .instance_disks import with_disk
+from .instance_disks import with_disks
 from .naming import check_name, instance_name
 from .owned import wanted_spec
 
@@ -85,9 +85,11 @@ def _read_job(instance, pool):
     cores = instance["claims"].get("cores")
     if cores and cores != len(set(instance.get("cores") or [])):
         problems.append(f"cores: {instance.get('cores')} are not the {cores:g} that it claims")
-    if instance.get("data"):
-        instance = _collect(problems, "data", lambda: with_disk(instance, pool)) or instance
     made = {}
+    try:
+        instance = with_disks(instance, pool)
+    except InvalidInput as error:
+        problems += error.problems
     try:
         made = made_values(instance)
     except InvalidInput as error:

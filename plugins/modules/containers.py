@@ -119,6 +119,38 @@ options:
           mode:
             description: Mode of its folder in octal, such as V("0700"), like O(instances[].data.owner).
             type: str
+      volumes:
+        description:
+          - Further disks of its own, each a file system of its own size that lives, stays and moves like the first.
+          - The host calls it C(<instance>.<name>). One that is no longer listed is kept and marked as released.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: Name of the volume within the instance, such as V(logs).
+            type: str
+            required: true
+          size:
+            description: Its size in bytes or such as V(1g). A larger one grows it.
+            type: str
+            required: true
+          path:
+            description: Absolute path in the container.
+            type: str
+            required: true
+          fs:
+            description: File system of a new volume. V(ext4) if not set.
+            type: str
+            choices: [ext4, xfs]
+          owner:
+            description: Owner of its folder, like O(instances[].data.owner).
+            type: str
+          group:
+            description: Group of its folder, like O(instances[].data.owner).
+            type: str
+          mode:
+            description: Mode of its folder, like O(instances[].data.mode).
+            type: str
       resources:
         description: Further named resources promised to it, with their amounts.
         type: dict
@@ -296,6 +328,15 @@ options:
       shm_size:
         description: Size of C(/dev/shm), such as V(128m). The engine's default if not set.
         type: str
+      storage_opt:
+        description:
+          - A limit on what it writes outside of its disks, where the engine's storage driver can (btrfs, zfs,
+            devicemapper, or overlay2 on xfs with pquota). Refused before the first change where it can't.
+        type: dict
+        suboptions:
+          size:
+            description: Size of its writable layer in bytes or such as V(5g).
+            type: str
       pids_limit:
         description: How many processes and threads it may have. V(-1) is without limit, also the default.
         type: int
@@ -429,6 +470,10 @@ options:
     description: How many bytes of disks may be promised for each that the pool has.
     type: float
     default: 1.0
+  disk_warn_percent:
+    description: Warn from this filling of the pool's file system on.
+    type: float
+    default: 90.0
   state_dir:
     description: Directory of the ledger and of what labels can't say any more, in one directory per fleet.
     type: path
@@ -605,6 +650,8 @@ def main():
         module.fail_json(msg=error.message, containers=[], networks=[], volumes=[], claimed=0, seconds=0.0)
     if not module._diff:
         result.pop("diff", None)
+    for text in result.pop("warnings", []):
+        module.warn(text)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -48,6 +48,12 @@ options:
       - The engine's own directory counts while it does not exist.
     type: path
     default: /var/lib/stowage/pool
+  disk_thin_ratio:
+    description:
+      - How many bytes of disks may be promised for each that the pool has beyond what is reserved.
+      - The host's disk counts accordingly.
+    type: float
+    default: 1.0
   state_dir:
     description: Directory of the ledger, in one directory per fleet.
     type: path
@@ -87,7 +93,9 @@ host:
       description: The host's name.
       type: str
     engine:
-      description: Versions, drivers and directory of the engine.
+      description:
+        - Versions, drivers and directory of the engine.
+        - C(layer_limit) says whether it can limit the writable layer of a container, and why not.
       type: dict
     machine:
       description: What tells this machine, while it is up, from all others.
