@@ -28,6 +28,8 @@ class Slot:
     reason: str = ""
     host: int = -1
     nodes: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    # The disk of its own that it finds on its host; -1 for none.
+    disk: int = -1
 
 
 @dataclass

@@ -13,9 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .draft import Draft
+from .model import DISK, Problem
 from .numeric import Bools, Floats, np
 from .standing import REMOVE
-from .state import owned_cores
+from .state import lying, owned_cores
 from .steps import Step
 
 
@@ -29,6 +30,9 @@ class Change:
     off: int
     old_claims: int
     old_cores: tuple[int, ...]
+    # Amounts it needs where it comes, and frees where it goes: a disk of its own lies there before and after.
+    takes: Floats
+    frees: Floats
     needs_restart: bool = True
 
 
@@ -45,11 +49,10 @@ class Room:
         """Whether all of them can come, in place where they stay on their host, before any other goes."""
         need: dict[int, Floats] = {}
         cores: set[tuple[int, int]] = set()
-        demand = self.draft.problem.demand
         for change in changes:
             if change.to < 0:
                 continue
-            more = demand[change.claims] - (demand[change.old_claims] if change.off == change.to else 0)
+            more = change.takes - (change.frees if change.off == change.to else 0)
             need[change.to] = need.get(change.to, 0.0) + more
             own = set(self._seats(change.to, change.old_cores)) if change.off == change.to else set()
             for seat in self._seats(change.to, change.cores):
@@ -61,18 +64,16 @@ class Room:
     def carry_out(self, changes: list[Change]) -> None:
         """Let them go and come."""
         self.clear(changes)
-        demand = self.draft.problem.demand
         for change in changes:
             if change.to >= 0:
-                self.free[:, change.to] -= demand[change.claims]
+                self.free[:, change.to] -= change.takes
                 self.owned[change.to, self._seats(change.to, change.cores)] = True
 
     def clear(self, changes: list[Change]) -> None:
         """Let them go."""
-        demand = self.draft.problem.demand
         for change in changes:
             if change.off >= 0:
-                self.free[:, change.off] += demand[change.old_claims]
+                self.free[:, change.off] += change.frees
                 self.owned[change.off, self._seats(change.off, change.old_cores)] = False
 
     def _seats(self, host: int, cores: tuple[int, ...]) -> list[int]:
@@ -86,15 +87,27 @@ def changes_by_name(draft: Draft, names: dict[tuple[int, int], str], cores: list
     found = {}
     for slot, own in zip(draft.slots, cores):
         claims = problem.groups[slot.group].claims
-        change = Change(slot.host, claims, own, -1, -1, ())
+        takes = _less_disk(problem, problem.demand[claims], slot.disk)
+        change = Change(slot.host, claims, own, -1, -1, (), takes, problem.demand[claims])
         if slot.row >= 0:
             change.off = int(running.host[slot.row])
             change.old_claims = int(running.claims[slot.row])
+            disk = problem.disks.own.get(slot.row, -1)
+            change.frees = _less_disk(problem, problem.demand[change.old_claims], disk)
             change.old_cores = running.cores[slot.row] if running.cores_valid[slot.row] else ()
             if not problem.claims[change.old_claims].cores:
                 change.old_cores = ()
         found[names[slot.group, slot.index]] = change
     return found
+
+
+def _less_disk(problem: Problem, amounts: Floats, disk: int) -> Floats:
+    """Amounts without what a disk that lies on the host covers of them."""
+    if disk < 0:
+        return amounts
+    rest: Floats = amounts.copy()
+    rest[DISK] = max(0.0, rest[DISK] - float(problem.disks.size[disk]))
+    return rest
 
 
 def order_by_room(draft: Draft, steps: list[Step], changes: dict[str, Change]) -> list[Step]:
@@ -143,6 +156,8 @@ def _start(draft: Draft) -> Room:
     for dimension in range(len(problem.dimensions)):
         weights = problem.demand[running.claims[rows], dimension] if len(rows) else None
         free[dimension] -= np.bincount(running.host[rows], weights=weights, minlength=len(problem.hosts))
+    if len(problem.disks):
+        free[DISK] -= lying(problem, draft.codes != REMOVE)
     return Room(draft, free, owned_cores(problem, rows))
 
 

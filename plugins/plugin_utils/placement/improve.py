@@ -108,7 +108,7 @@ class Consolidator:
         self.random = random.Random(1)
         self.by_host: dict[int, list[Slot]] = {}
         for slot in draft.slots:
-            if slot.row < 0:
+            if slot.row < 0 and slot.disk < 0:
                 self.by_host.setdefault(slot.host, []).append(slot)
         instances = draft.state.instances
         # A host with something that stays is never emptied.
@@ -238,7 +238,7 @@ class Consolidator:
         """Members of a group are alike: the lower index takes the host that comes first, as it would have."""
         by_group: dict[int, list[Slot]] = {}
         for slot in self.draft.slots:
-            if slot.row < 0:
+            if slot.row < 0 and slot.disk < 0:
                 by_group.setdefault(slot.group, []).append(slot)
         for slots in by_group.values():
             spots = sorted(((slot.host, slot.nodes) for slot in slots), key=lambda spot: spot[0])

@@ -208,6 +208,20 @@ class Running:
         return len(self.index)
 
 
+@dataclass(frozen=True, eq=False)
+class Disks:
+    """Data disks that lie on hosts. ``own[row]`` is the disk of a running instance on its host; ``released[group,
+    index]`` the one that an instance which does not run left behind."""
+
+    host: Ints
+    size: Floats
+    own: Mapping[int, int] = field(default_factory=dict)
+    released: Mapping[tuple[int, int], int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.host)
+
+
 @dataclass(frozen=True)
 class Rebalance:
     """How much moving is allowed for what gain."""
@@ -252,6 +266,7 @@ class Problem:
     running: Running
     networks: Mapping[str, Network]
     options: Options
+    disks: Disks
     source: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod

@@ -10,13 +10,14 @@ from typing import Any
 
 from .model import BUILT_IN, Claims, Options, Problem, Rebalance
 from .numeric import np, require_numpy
+from .parse_disks import read_disks
 from .parse_groups import read_clusters, read_grades
 from .parse_hosts import read_hosts
 from .parse_running import read_running
 from .pools import read_networks
 from .reader import Reader, show
 
-KEYS = ("version", "hosts", "grades", "clusters", "running", "networks", "options")
+KEYS = ("version", "hosts", "grades", "clusters", "running", "networks", "disks", "options")
 OPTION_KEYS = ("mode", "exact", "exact_seconds", "improve_seconds", "replace_unreachable", "rebalance")
 
 
@@ -40,6 +41,7 @@ def parse_problem(data: Mapping[str, Any]) -> Problem:
     classes: dict[Claims, int] = {}
     groups, clusters = read_clusters(reader, top.get("clusters"), grades, networks, options.mode, raw_running, classes)
     running = read_running(reader, raw_running, hosts, groups, grades, classes)
+    disks = read_disks(reader, top.get("disks"), hosts, groups, running)
     reader.finish()
     claims = tuple(classes)
     demand = np.array([[float(c.amount(d)) for d in dimensions] for c in claims], dtype=np.float64)
@@ -54,6 +56,7 @@ def parse_problem(data: Mapping[str, Any]) -> Problem:
         running=running,
         networks=networks,
         options=options,
+        disks=disks,
         source=data,
     )
 

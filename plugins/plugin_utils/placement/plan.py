@@ -122,6 +122,7 @@ class Plan:
             action=action,
             from_host=None if before is None else problem.hosts.names[before],
             address=None if address is None else format_address(address, version),
+            data_host=self._data_host(slot.row, slot.group, slot.index),
             reasons=[slot.reason] if slot.reason else [],
         )
         return entry
@@ -146,6 +147,7 @@ class Plan:
             from_host=name,
             network=running.network[row] if code in (REMOVE, FOREIGN, UNKNOWN, STUCK) else group.network,
             address=running.address[row],
+            data_host=self._data_host(row, group.id, int(running.index[row])),
             reasons=reasons,
         )
         if not group.known or code in (UNKNOWN, STUCK):
@@ -153,6 +155,14 @@ class Plan:
         if not group.known or code == FOREIGN:
             entry["state"] = "started" if running.up[row] else "stopped"
         return entry
+
+    def _data_host(self, row: int, group: int, index: int) -> Optional[str]:
+        """The host on which the instance's newest data disk lies now."""
+        problem = self._draft.problem
+        if not len(problem.disks):
+            return None
+        disk = problem.disks.own.get(row) if row >= 0 else problem.disks.released.get((group, index))
+        return None if disk is None else problem.hosts.names[int(problem.disks.host[disk])]
 
     def _entry(
         self, group: Group, index: int, claims: Claims, host: int, cores: tuple[int, ...], shared: list[list[int]]
@@ -181,6 +191,7 @@ class Plan:
             "resources": dict(claims.resources),
             "network": group.network,
             "address": None,
+            "data_host": None,
             "reasons": [],
         }
 

@@ -148,6 +148,7 @@ def _take(draft: Draft, answer: Answer, slots: dict[int, list[Slot]]) -> None:
                 share = (share[0], draft.state.nodes.memory_share(claims, host, share[0]))
             draft.state.place_as(group.id, group.claims, host, share)
             slot.host, slot.nodes = host, share
+            back_to_its_disk(draft, slot)
             draft.slots.append(slot)
     for number in sorted(slots):
         for slot in slots[number][len(answer.placed.get(number, [])) :]:
@@ -212,6 +213,9 @@ def drop_orphans(draft: Draft) -> None:
                 state.release(group.id, group.claims, slot.host)
                 if slot.nodes is not None:
                     state.give_nodes(group.claims, slot.host, np.array(slot.nodes[0]), np.array(slot.nodes[1]))
+                if slot.disk >= 0:
+                    state.detach(slot.disk, group.claims)
+                    slot.disk = -1
                 draft.slots.remove(slot)
                 draft.unplaced.append(slot)
                 orphaned = True
@@ -228,7 +232,45 @@ def _pending(draft: Draft) -> tuple[dict[int, list[Slot]], dict[int, list[Slot]]
     """What must find another place, and what is new, by group."""
     waiting = _leaving(draft, evictions(draft))
     _update_in_place(draft, waiting)
-    return waiting, _missing(draft)
+    missing = _missing(draft)
+    return waiting, _with_their_disks(draft, missing) if draft.problem.disks.released else missing
+
+
+def _with_their_disks(draft: Draft, missing: dict[int, list[Slot]]) -> dict[int, list[Slot]]:
+    """What comes back to a disk that it left behind goes where that lies, as if it ran there; return all others."""
+    problem, released = draft.problem, draft.problem.disks.released
+    left: dict[int, list[Slot]] = {}
+    for group in placing_order(draft, missing):
+        slots = missing[group.id]
+        owners = [slot for slot in slots if (group.id, slot.index) in released]
+        addresses = addresses_left(draft, group.network, len(owners)) if owners else 0
+        for slot in owners:
+            disk = released[group.id, slot.index]
+            host = int(problem.disks.host[disk])
+            name = problem.hosts.names[host]
+            if addresses and _place_at(draft, group, slot, host, disk):
+                addresses -= 1
+                slot.reason = f"{slot.reason}; its disk lies on {name}"
+            else:
+                slot.reason = f"{slot.reason}; its disk on {name} is left behind, for it can't be placed there"
+        others = [slot for slot in slots if slot.host < 0]
+        if others:
+            left[group.id] = others
+    return left
+
+
+def _place_at(draft: Draft, group: Group, slot: Slot, host: int, disk: int) -> bool:
+    """Place an instance on the very host where its disk lies, if rules and room allow it."""
+    state, placed = draft.state, Placed()
+    only = np.zeros(len(draft.problem.hosts), dtype=np.bool_)
+    only[host] = True
+    state.attach(disk, group.claims)
+    if not Placer(state, draft.book, draft.sizes).place(group, 1, placed, only=only):
+        state.detach(disk, group.claims)
+        return False
+    slot.host, slot.nodes, slot.disk = placed.hosts[0], placed.nodes[0], disk
+    draft.slots.append(slot)
+    return True
 
 
 def evictions(draft: Draft) -> dict[int, str]:
@@ -277,13 +319,18 @@ def _update_in_place(draft: Draft, waiting: dict[int, list[Slot]]) -> None:
         slot = Slot(group.id, int(running.index[row]), row, "")
         state.release_running(row)
         placed = Placed()
+        disk = problem.disks.own.get(row, -1)
+        if disk >= 0:
+            state.attach(disk, group.claims)
         if state.room_for(group.claims, int(running.host[row])):
             state.place(group.id, group.claims, np.array([running.host[row]]), placed)
-            slot.host, slot.nodes = placed.hosts[0], placed.nodes[0]
+            slot.host, slot.nodes, slot.disk = placed.hosts[0], placed.nodes[0], disk
             slot.reason = "does not own the cores it claims" if not changed[row] else "grade changes what it claims"
             draft.slots.append(slot)
             draft.codes[row] = UPDATE
         else:
+            if disk >= 0:
+                state.detach(disk, group.claims)
             slot.reason = f"its new grade does not fit host {problem.hosts.names[running.host[row]]}"
             draft.codes[row] = LEAVE
             waiting.setdefault(group.id, []).append(slot)
@@ -360,11 +407,20 @@ def _place_group(draft: Draft, group: Group, slots: list[Slot]) -> None:
     found += placer.place(group, wanted - found, placed)
     for slot, host, nodes in zip(slots, placed.hosts, placed.nodes):
         slot.host, slot.nodes = host, nodes
+        back_to_its_disk(draft, slot)
     draft.slots.extend(slots[:found])
     for slot in slots[found:]:
         draft.unplaced.append(slot)
         if slot.row >= 0:
             _stay(draft, group, slot)
+
+
+def back_to_its_disk(draft: Draft, slot: Slot) -> None:
+    """What was to leave, and found its best place where it runs, has its disk again."""
+    problem = draft.problem
+    if slot.row >= 0 and slot.row in problem.disks.own and slot.host == problem.running.host[slot.row]:
+        slot.disk = problem.disks.own[slot.row]
+        draft.state.attach(slot.disk, problem.groups[slot.group].claims)
 
 
 def _addresses_left(draft: Draft, group: Group, slots: list[Slot]) -> int:

@@ -18,6 +18,9 @@ from .place import Placer
 from .standing import KEEP, LEAVE
 from .state import Placed
 
+# A disk must be copied: what has one of its own moves only where that pays as much as so many other moves.
+MOVE_WITH_DATA = 10
+
 
 class Rebalancer:
     """Moves running instances on a draft in which all else is settled."""
@@ -70,10 +73,15 @@ class Rebalancer:
 
     def _keep(self, moved: list[Slot]) -> None:
         self.draft.slots.extend(moved)
+        self.left -= self._price_of([slot.row for slot in moved])
         for slot in moved:
             self.draft.codes[slot.row] = LEAVE
             self.movable[slot.row] = False
-        self.left -= len(moved)
+
+    def _price_of(self, rows: list[int]) -> int:
+        """How many moves these moves count as."""
+        own = self.draft.problem.disks.own
+        return sum(MOVE_WITH_DATA if row in own else 1 for row in rows)
 
     def _load(self) -> Floats:
         """Largest share of any amount in use, per host."""
@@ -86,9 +94,9 @@ class Rebalancer:
         load = self._load()
         for host in np.lexsort((np.arange(len(load)), load)).tolist():
             rows = np.flatnonzero(self.movable & (running.host == host)).tolist()
-            if not rows or len(rows) != state.instances[host] or len(rows) > self.left:
+            if not rows or len(rows) != state.instances[host] or self._price_of(rows) > self.left:
                 continue
-            if len(rows) * self.price > 1:
+            if self._price_of(rows) * self.price > 1:
                 continue
             only = state.instances > 0
             only[host] = False
@@ -114,6 +122,9 @@ class Rebalancer:
         only = load < load[source]
         for row in rows:
             group = self.draft.problem.groups[self.draft.problem.running.group[row]]
+            cost = self._price_of([row])
+            if cost > self.left:
+                continue
             target = self._least_loaded(row, load, only)
             if target < 0:
                 continue
@@ -125,7 +136,7 @@ class Rebalancer:
             if not moved:
                 continue
             after = self._load()[load >= 0]
-            if before - float((after**2).sum()) > max(self.price / 100.0, 1e-9) and group.known:
+            if before - float((after**2).sum()) > max(cost * self.price / 100.0, 1e-9) and group.known:
                 self._keep(moved)
                 return True
             self._back(moved)
@@ -153,8 +164,9 @@ class Rebalancer:
                 if limits.penalty is not None:
                     rows, _room = self.placer.candidates(group, limits)
                     here = float(limits.penalty[running.host[row]])
-                    if len(rows):
-                        gains.append((here - float(limits.penalty[rows].min()), row))
+                    cost = self._price_of([row])
+                    if len(rows) and cost <= self.left:
+                        gains.append(((here - float(limits.penalty[rows].min())) / cost, row))
                 draft.state.restore_running(row)
             gain, row = max(gains, key=lambda item: (item[0], -item[1]), default=(0.0, -1))
             if gain <= max(self.price, 1e-9):

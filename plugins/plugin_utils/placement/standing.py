@@ -70,7 +70,7 @@ class Checker:
             rules = group.rules
             bound = rules.constraints or rules.affinity or rules.anti_affinity or rules.spread
             if low < high and group.known and bound:
-                rows = low + np.flatnonzero(movable[low:high])
+                rows = self._data_first(low + np.flatnonzero(movable[low:high]))
                 if len(rows):
                     self._constraints(group, rows)
                     self._affinity(state, group, rows)
@@ -80,6 +80,13 @@ class Checker:
             self._dedicated(state, movable)
         self._overcommit(state, movable)
         return self.broken
+
+    def _data_first(self, rows: Ints) -> Ints:
+        """Where some must leave, the last ones do: those without a disk of their own come last."""
+        own = self.problem.disks.own
+        if not own:
+            return rows
+        return np.array(sorted(rows.tolist(), key=lambda row: (row not in own, row)), dtype=np.int64)
 
     def _say(self, rows: Ints, reason: str) -> None:
         for row in rows.tolist():
@@ -176,7 +183,7 @@ class Checker:
         over = np.flatnonzero((state.free < 0).any(axis=0) & (problem.hosts.state != UNREACHABLE))
         for host in over.tolist():
             lacking = state.free[:, host].copy()
-            rows = np.flatnonzero((running.host == host) & movable)
+            rows = self._data_first(np.flatnonzero((running.host == host) & movable))
             for row in rows[::-1].tolist():
                 if (lacking >= 0).all():
                     break

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .model import NANO, Claims, Problem
+from .model import DISK, NANO, Claims, Problem
 from .nodes import NodeRoom, node_counts
 from .numeric import Bools, Floats, Ints, np
 from .topology import Topology
@@ -39,6 +39,8 @@ class State:
         demand = problem.demand[running.claims[rows]]
         for dimension in range(len(problem.dimensions)):
             self.free[dimension] -= np.bincount(where, weights=demand[:, dimension], minlength=len(hosts))
+        if len(problem.disks):
+            self.free[DISK] -= lying(problem, counted)
         self.instances: Ints = np.bincount(where, minlength=len(hosts))
         self.members: dict[int, Ints] = {}
         bounds = np.searchsorted(running.group[rows], np.arange(len(problem.groups) + 1))
@@ -192,11 +194,23 @@ class State:
             exact = self.problem.claims[claims]
             self.nodes.give(exact, np.array([host]), cores[:, np.newaxis], memory[:, np.newaxis])
 
+    def attach(self, disk: int, claims: int) -> None:
+        """A disk that lies on its host is now covered by what an instance there claims."""
+        disks = self.problem.disks
+        self.free[DISK, disks.host[disk]] += covered(self.problem, disk, claims)
+
+    def detach(self, disk: int, claims: int) -> None:
+        """The instance that used a disk is gone; the disk still lies there."""
+        disks = self.problem.disks
+        self.free[DISK, disks.host[disk]] -= covered(self.problem, disk, claims)
+
     def release_running(self, row: int) -> None:
-        """Take a running instance off its host."""
+        """Take a running instance off its host; a disk of its own stays there."""
         running = self.problem.running
         host = int(running.host[row])
         self.release(int(running.group[row]), int(running.claims[row]), host)
+        if row in self.problem.disks.own:
+            self.detach(self.problem.disks.own[row], int(running.claims[row]))
         self._own(row, False)
 
     def restore_running(self, row: int) -> None:
@@ -205,6 +219,8 @@ class State:
         host = int(running.host[row])
         group, claims = int(running.group[row]), int(running.claims[row])
         self.free[:, host] -= self.problem.demand[claims]
+        if row in self.problem.disks.own:
+            self.attach(self.problem.disks.own[row], claims)
         self.instances[host] += 1
         self.members[group] = np.append(self.hosts_of(group), host)
         if self.has_dedicated:
@@ -244,6 +260,21 @@ def needs_nodes(problem: Problem) -> bool:
     if problem.hosts.counts_memory_by_node:
         return True
     return any(claims.numa or claims.whole for claims in problem.claims)
+
+
+def covered(problem: Problem, disk: int, claims: int) -> float:
+    """Bytes of a disk that are part of what its instance claims."""
+    return float(min(problem.disks.size[disk], problem.demand[claims, DISK]))
+
+
+def lying(problem: Problem, counted: Bools) -> Floats:
+    """Bytes per host of disks that no counted instance's claims cover."""
+    disks, running = problem.disks, problem.running
+    left = disks.size.copy()
+    for row, disk in disks.own.items():
+        if counted[row]:
+            left[disk] -= covered(problem, disk, int(running.claims[row]))
+    return np.bincount(disks.host, weights=left, minlength=len(problem.hosts)).astype(np.float64)
 
 
 def usable_cores(problem: Problem) -> Bools:

@@ -72,6 +72,12 @@ class Host:
             taken = min(held_back, self.node_memory[node])
             self.node_memory[node] -= taken
             held_back -= taken
+        self.disks: list[tuple[Key, float]] = []
+
+    def lying(self, placed: list[Placed]) -> float:
+        """Bytes of data disks that are no part of what an instance on this host claims."""
+        claimed = {item.key: dict(item.claim.amounts).get("disk", 0) for item in placed}
+        return math.fsum(max(0.0, amount - claimed.get(key, 0)) for key, amount in self.disks)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +137,9 @@ class World:
         self.problem = problem
         self.hosts = {h["name"]: Host(h) for h in problem["hosts"]}
         self.grades = {n: Claim.of_grade(g) for n, g in (problem.get("grades") or {}).items()}
+        for disk in problem.get("disks") or []:
+            key = (disk["cluster"], disk["group"], disk["index"])
+            self.hosts[disk["host"]].disks.append((key, size(disk["size"])))
         self.networks = problem.get("networks") or {}
         self.groups: dict[tuple[str, str], dict[str, Any]] = {}
         self.desired: dict[Key, dict[str, Any]] = {}
@@ -218,6 +227,7 @@ def host_complaints(host: Host, placed: list[Placed], fresh_only: bool = True) -
             sums[resource] += amount
             if item.fresh and amount > 0:
                 grows.add(resource)
+    sums["disk"] += host.lying(placed)
     for resource in sorted(grows):
         if sums[resource] > host.allowance.get(resource, 0) + LITTLE:
             out.append(f"{host.name}: {sums[resource]} of {resource} promised, {host.allowance.get(resource, 0)} there")
