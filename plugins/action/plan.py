@@ -20,6 +20,8 @@ from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import Fl
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.diff import draw_diff, summarize
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.disks import left_behind
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.fleet_map import draw_map
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.kept import room_in_released
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.layers import unlimited_layers
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import for_engines
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import Planned, make_plan
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.scope import find_held
@@ -86,12 +88,17 @@ class ActionModule(ActionBase):
         unplaced = planned.plan.get("unplaced") or []
         if unplaced and not desired.partial:
             texts = "\n".join(f"- {item['text']}" for item in unplaced)
+            texts = "\n".join(filter(None, [texts, room_in_released(planned.plan, fleet.observations)]))
             self._show_diff(diff)
             return {
                 "failed": True,
                 "msg": f"{len(unplaced)} instances can't be placed, and nothing was touched. Make room, relax a rule, "
                 f"or set stowage_placement.partial to true to apply what fits.\n{texts}",
             }
+        unlimited = unlimited_layers(planned.plan["instances"], planned.options, fleet.observations)
+        if unlimited:
+            self._show_diff(diff)
+            return {"failed": True, "msg": "\n".join(unlimited)}
         stranded = [] if desired.leave_data else left_behind(planned.plan["instances"], planned.options)
         if stranded:
             self._show_diff(diff)

@@ -67,6 +67,6 @@ def refuse_limits(jobs, limit, host):
 
 def refusal(names, host, limit):
     """Return the sentence that names the instances, the host, and what is missing there."""
-    return (f"{', '.join(sorted(names))}: storage_opt.size limits the writable layer, which the engine of {host} can't: "
-            f"{limit['reason']}. Nothing was changed; leave storage_opt out, make the container read_only, or put "
-            "what grows on a disk")
+    return (f"{', '.join(sorted(names))}: storage_opt.size limits the writable layer, which the engine of {host} "
+            f"can't: {limit['reason']}. Nothing was changed; leave storage_opt out, make the container read_only, or "
+            "put what grows on a disk")

@@ -30,6 +30,7 @@ def left_behind(instances: Iterable[Mapping[str, Any]], options: Mapping[str, Ma
 def _own_data(options: Mapping[str, Any]) -> list[str]:
     """Return the paths in the container that lie on a disk or in a named volume of its host."""
     paths = [options["data"]["path"]] if options.get("data") else []
+    paths += [volume["path"] for volume in options.get("volumes") or []]
     for mount in options.get("mounts") or []:
         source = mount.get("source") or ""
         if source and not source.startswith("/") and mount.get("type") in (None, "volume"):

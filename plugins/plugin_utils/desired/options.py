@@ -12,6 +12,7 @@ from ...module_utils.labels import digest
 from ...module_utils.naming import instance_name
 from .complaints import Complaints, join
 from .grades import claims_of
+from .kept import extra_disk
 from .state import Desired
 from .types import VARIABLE, check_options
 from .values import Render, fill
@@ -85,7 +86,10 @@ class Options:
             self._complaints.add(where, f"{what} (as {instance['cluster']}/{instance['group']} uses it)")
         options = {name: value for name, value in filled.items() if value is not None}
         grade = self._desired.grades[group["grade"]]
-        options.update(_decided(instance, group, claims_of(grade)))
+        claims = claims_of(grade)
+        if extra_disk(filled):
+            claims["disk"] = (claims.get("disk") or 0) + extra_disk(filled)
+        options.update(_decided(instance, group, claims))
         options["digest"] = digest({"type": _texts(filled), "grade": grade, "network": group["network"]})
         return options
 

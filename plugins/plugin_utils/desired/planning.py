@@ -12,6 +12,7 @@ from typing import Any, Callable
 from ...module_utils.errors import InvalidInput
 from .complaints import Complaints
 from .hosts import check_machines
+from .kept import with_own_grades
 from .memory import Observation, base_serial
 from .options import GONE, Directory, Options
 from .problem import build_problem, desired_problem, find_strays
@@ -66,7 +67,7 @@ def make_plan(
     outdated: set[str] = set()
     for _round in range(_MOST_ROUNDS):
         problem, notes = build_problem(desired, observations, absent, outdated, strays)
-        plan = call_planner(solve, problem)
+        plan = with_own_grades(call_planner(solve, problem), desired)
         options = fill_in(desired, plan["instances"], labels, render)
         stale = set(find_outdated(observations, options)) - outdated
         if not stale:
@@ -111,12 +112,18 @@ def fill_in(
 ) -> dict[str, dict[str, Any]]:
     """Return the container options of every instance that the plan wants on a host that answers, by name."""
     complaints = Complaints()
-    wanted = [item for item in instances if item.get("action") not in GONE]
+    wanted = [_with_own_disk(item, desired) for item in instances if item.get("action") not in GONE]
     directory = Directory(wanted, labels)
     options = Options(desired, render, complaints)
     filled = {item["name"]: options.of(item, directory) for item in wanted if item["action"] != "unknown"}
     complaints.raise_if_any()
     return filled
+
+
+def _with_own_disk(item: Mapping[str, Any], desired: Desired) -> Mapping[str, Any]:
+    """Return a planned instance with the size of its data disk alone, which is what its grade says."""
+    grade = desired.grades.get(item.get("grade") or "")
+    return {**item, "disk": grade.get("disk")} if grade else item
 
 
 def find_outdated(observations: Mapping[str, Observation], options: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from .kept import disk_rows, group_grades
 from .memory import Observation, newest_ledger, remember_hosts
 from .state import Desired
 
@@ -40,14 +41,18 @@ def running_problem(host: str, container: Mapping[str, Any], digest: str | None)
 
 def desired_problem(desired: Desired) -> dict[str, Any]:
     """Return the part of the problem that needs no host, for a check before anything is touched."""
+    grades, names = group_grades(desired)
     return {
         "version": 1,
         "hosts": [],
-        "grades": desired.grades,
+        "grades": grades,
         "clusters": {
             name: {
                 "state": cluster["state"],
-                "groups": {group: {**spec, "digest": CURRENT} for group, spec in cluster["groups"].items()},
+                "groups": {
+                    group: {**spec, "digest": CURRENT, "grade": names.get((name, group), spec["grade"])}
+                    for group, spec in cluster["groups"].items()
+                },
             }
             for name, cluster in desired.clusters.items()
         },
@@ -87,6 +92,7 @@ def build_problem(
                 continue
             digest = OUTDATED if container["name"] in outdated else CURRENT
             problem["running"].append(running_problem(name, container, digest))
+    problem["disks"] = disk_rows(observations)
     seen = [item["name"] for host in observations.values() for item in host.get("containers") or []]
     hosts, running, notes = remember_hosts(missing, newest_ledger(observations), seen)
     problem["hosts"].extend(hosts)

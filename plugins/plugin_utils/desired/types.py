@@ -10,7 +10,8 @@ from typing import Any
 
 from ...module_utils.container_options import INSTANCE_SPEC
 from .complaints import Complaints, join, show
-from .values import Render, fill, is_template
+from .kept import check_volumes
+from .values import Render, fill, is_template, typed
 
 VARIABLE = "stowage_types"
 # What the plan decides, or what belongs to the group: a type can't say it.
@@ -37,6 +38,12 @@ def read_types(value: Any, render: Render, complaints: Complaints) -> dict[str, 
         if is_template(item):
             item = fill(item, render, path, complaints)
         types[name] = complaints.mapping(path, item, OPTIONS)
+        raw = types[name].get("volumes")
+        if raw is not None:
+            # They are counted before anything is placed, so they can't name the instance.
+            filled = fill(raw, render, join(path, "volumes"), complaints)
+            types[name] = {**types[name], "volumes": typed(raw, filled)}
+            check_volumes(path, types[name], complaints)
         if not types[name].get("image"):
             complaints.add(join(path, "image"), "missing; expected the name of an image")
         check_options(path, types[name], complaints)

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the planner is told of disks: which instance's lie where, and what a type's further volumes add to a grade."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...module_utils.instance_volumes import extra_size, problems
+from ...module_utils.naming import is_instance_name, split_instance_name
+from ...module_utils.sizes import human_size
+from .complaints import Complaints, join
+from .memory import Observation
+
+if TYPE_CHECKING:
+    from .state import Desired
+
+
+def disk_rows(observations: Mapping[str, Observation]) -> list[dict[str, Any]]:
+    """Return one row for each instance and host where disks of it lie, attached or released, with their sum."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for host in sorted(observations):
+        for volume in observations[host].get("volumes") or []:
+            name = volume.get("instance")
+            if not is_instance_name(name) or not volume.get("size"):
+                continue
+            cluster, group, index = split_instance_name(name)
+            new = {"cluster": cluster, "group": group, "index": index, "host": host, "size": 0}
+            row = rows.setdefault((host, name), new)
+            row["size"] += volume["size"]
+            if volume.get("released_at"):
+                row["released_at"] = max(volume["released_at"], row.get("released_at", ""))
+    return [rows[key] for key in sorted(rows)]
+
+
+def group_grades(desired: Desired) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], str]]:
+    """Return (grades, {(cluster, group): name}) as the planner is to count them.
+
+    A group whose type has further volumes counts as one of a grade with so much more disk.
+    """
+    grades = dict(desired.grades)
+    names = {}
+    for cluster, entry in desired.clusters.items():
+        for group, spec in entry["groups"].items():
+            extra = extra_disk(desired.types.get(spec["type"]))
+            if not extra or spec["grade"] not in desired.grades:
+                continue
+            grade = desired.grades[spec["grade"]]
+            larger = {**grade, "disk": (grade.get("disk") or 0) + extra}
+            name = f"{spec['grade'][:30]}-plus-{extra}"
+            while grades.get(name, larger) != larger:
+                name += "x"
+            grades[name] = larger
+            names[cluster, group] = name
+    return grades, names
+
+
+def extra_disk(given: Mapping[str, Any] | None) -> int:
+    """Return what the further volumes of a checked type take, in bytes; 0 for one that is wrong anyway."""
+    volumes = (given or {}).get("volumes") or []
+    usable = isinstance(volumes, list) and all(isinstance(volume, dict) for volume in volumes)
+    return extra_size(volumes) if usable and not problems(volumes) else 0
+
+
+def with_own_grades(plan: dict[str, Any], desired: Desired) -> dict[str, Any]:
+    """Return a plan that names the grades as the operator does."""
+    _grades, names = group_grades(desired)
+    for instance in plan["instances"]:
+        key = (instance["cluster"], instance["group"])
+        if instance.get("grade") and instance["grade"] == names.get(key):
+            instance["grade"] = desired.clusters[key[0]]["groups"][key[1]]["grade"]
+    return plan
+
+
+def room_in_released(plan: Mapping[str, Any], observations: Mapping[str, Observation]) -> str:
+    """Return what deleting released disks would free, when something lacks disk for it; '' otherwise."""
+    lacking = any(
+        reason.get("reason") == "disk" for item in plan.get("unplaced") or [] for reason in item.get("reasons") or []
+    )
+    holding = []
+    for host in sorted(observations) if lacking else []:
+        released = [one for one in observations[host].get("volumes") or [] if one.get("state") == "released"]
+        if released:
+            names = ", ".join(f"{one['name']} since {str(one.get('released_at'))[:10]}" for one in released)
+            holding.append(f"{human_size(sum(one.get('size') or 0 for one in released))} on {host} ({names})")
+    if not holding:
+        return ""
+    return (
+        f"Released disks hold room: {'; '.join(holding)}. Who needs none of that data deletes all of them with "
+        "-e stowage_keep_disks_days=0, or one with stowage.fleet.volume and state: absent."
+    )
+
+
+def check_volumes(path: str, given: Mapping[str, Any], complaints: Complaints) -> None:
+    """Check the names, paths and sizes of a type's further volumes."""
+    volumes = given.get("volumes")
+    if not isinstance(volumes, list) or not all(isinstance(volume, dict) for volume in volumes):
+        return
+    for sentence in problems(volumes, _other_paths(given)):
+        where, _colon, what = sentence.partition(": ")
+        complaints.add(join(path, where), what)
+
+
+def _other_paths(given: Mapping[str, Any]) -> Iterable[str]:
+    mounts = [mount for mount in given.get("mounts") or [] if isinstance(mount, dict)]
+    data = given.get("data")
+    return [
+        str(place)
+        for place in [*(mount.get("target") for mount in mounts), data.get("path") if isinstance(data, dict) else None]
+        if place
+    ]
