@@ -42,7 +42,8 @@ def _mount_all(pool, repair, check_only):
                   if volume["state"] == ATTACHED and volume["fleet"] == fleet]
         try:
             # Mounting promises nothing new, so the pool needs no numbers here.
-            outcome = converge(Settings(pool, fleet, repair=repair, mend=False, check_mode=check_only), wanted)
+            outcome = converge(Settings(pool, fleet, repair=repair, mend=False, check_mode=check_only,
+                                        as_far_as_possible=True), wanted)
         except StowageError as exc:
             problems.append(exc.message)
             continue

@@ -22,3 +22,7 @@ class VolumeBusy(DiskError):
 
 class PoolFull(InvalidInput):
     """The promised sizes would exceed what the pool may promise; refused before any change."""
+
+
+class NoLoopDevices(DiskError):
+    """More volumes are to be mounted than this host has loop devices for; refused before any change."""

@@ -28,6 +28,7 @@ LOOP_GET_STATUS64 = 0x4C05
 LOOP_SET_CAPACITY = 0x4C07
 LOOP_SET_DIRECT_IO = 0x4C08
 LOOP_CONFIGURE = 0x4C0A
+LOOP_CTL_ADD = 0x4C80
 LOOP_CTL_GET_FREE = 0x4C82
 LO_FLAGS_AUTOCLEAR = 4
 LO_FLAGS_DIRECT_IO = 16
@@ -100,7 +101,7 @@ def _kernel_device(number):
     return (number & 0xFFF00) >> 8, (number & 0xFF) | ((number >> 12) & 0xFFF00)
 
 
-def _loop_node(number):
+def loop_node(number):
     """Return the path of a loop device's node, made where no udev or devtmpfs makes it."""
     path = f"/dev/loop{number}"
     try:
@@ -148,9 +149,9 @@ def _take_loop(control, image_fd, name):
     try:
         number = fcntl.ioctl(control, LOOP_CTL_GET_FREE)
     except OSError as exc:
-        raise DiskError(f"the kernel gives no further loop device ({exc.strerror}); raise max_loop, "
-                        "or release volumes that nobody uses") from exc
-    device = os.open(_loop_node(number), os.O_RDWR | os.O_CLOEXEC)
+        raise DiskError(f"the kernel gives no further loop device ({exc.strerror}); release volumes that nobody "
+                        "uses") from exc
+    device, number = _open_free(number)
     try:
         if _configure(device, image_fd, name):
             return device, number
@@ -159,6 +160,26 @@ def _take_loop(control, image_fd, name):
         raise
     os.close(device)
     return None, number
+
+
+def _open_free(number):
+    """Open the device that the kernel offers, or another free one where this host has no node for that."""
+    try:
+        return os.open(loop_node(number), os.O_RDWR | os.O_CLOEXEC), number
+    except OSError as exc:
+        for other in free_loops():
+            try:
+                return os.open(f"/dev/loop{other}", os.O_RDWR | os.O_CLOEXEC), other
+            except OSError:
+                continue
+        raise DiskError(f"the kernel offers /dev/loop{number}, which this host can't use ({exc.strerror}), and no "
+                        "other is free; release volumes that nobody uses, or make more device nodes") from exc
+
+
+def free_loops():
+    """Return the numbers of the loop devices that the kernel has and that nothing is bound to, in order."""
+    return sorted(int(entry.name[4:]) for entry in os.scandir("/sys/block") if entry.name[:4] == "loop"
+                  and not os.path.exists(f"/sys/block/{entry.name}/loop/backing_file"))
 
 
 def _configure(device, image_fd, name):
@@ -198,7 +219,7 @@ def _configure_stepwise(device, image_fd, name):
 def loop_status(number):
     """Return the LoopStatus of a bound loop device, or None when it is free."""
     try:
-        device = os.open(_loop_node(number), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        device = os.open(loop_node(number), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     try:
@@ -234,7 +255,7 @@ def backing_path(number):
 
 def refresh_capacity(number):
     """Make a loop device notice that its image has grown."""
-    device = os.open(_loop_node(number), os.O_RDONLY | os.O_CLOEXEC)
+    device = os.open(loop_node(number), os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.ioctl(device, LOOP_SET_CAPACITY, 0)
     finally:
@@ -254,7 +275,7 @@ def is_claimed(number):
     container still has its own mount of the same file system; only this tells.
     """
     try:
-        os.close(os.open(_loop_node(number), os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+        os.close(os.open(loop_node(number), os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
     except OSError as exc:
         return exc.errno == errno.EBUSY
     return False
@@ -263,7 +284,7 @@ def is_claimed(number):
 def detach_loop(number):
     """Free a loop device, now or, while somebody still uses it, as soon as that ends."""
     try:
-        device = os.open(_loop_node(number), os.O_RDONLY | os.O_CLOEXEC)
+        device = os.open(loop_node(number), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return
     try:

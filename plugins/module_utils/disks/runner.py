@@ -10,7 +10,7 @@ import os
 import traceback
 
 from ..errors import InvalidInput, StowageError
-from . import copies, filesystems
+from . import copies, filesystems, loop_supply
 from .decide import Seen, decide
 from .kernel import mounts_below
 from .mkfs import Maker
@@ -32,8 +32,12 @@ class Settings:
     """How a pool is used. Sizes in bytes; see ``Budget`` for the pool's own."""
 
     def __init__(self, pool=DEFAULT_POOL, fleet="fleet", size=0, reserve=0, thin_ratio=1.0, warn_percent=90,
-                 keep_days=None, repair="safe", mend=True, parallel=4, check_mode=False, lock_timeout=60):
-        """Keep the settings; ``keep_days`` None keeps released volumes for ever."""
+                 keep_days=None, repair="safe", mend=True, parallel=4, check_mode=False, lock_timeout=60,
+                 as_far_as_possible=False):
+        """Keep the settings; ``keep_days`` None keeps released volumes for ever.
+
+        ``as_far_as_possible`` mounts what can be mounted when loop devices lack, rather than refusing all (at boot).
+        """
         self.pool = Pool(pool)
         self.fleet = fleet
         self.size = size
@@ -46,6 +50,7 @@ class Settings:
         self.parallel = max(1, parallel)
         self.check_mode = check_mode
         self.lock_timeout = lock_timeout
+        self.as_far_as_possible = as_far_as_possible
 
     def budget(self):
         """Return the Budget of the pool at this moment."""
@@ -111,6 +116,8 @@ def _converge(settings, wanted):
     records, broken = pool.read_records()
     # Refused before anything is touched, mending included.
     settings.budget().check(*_promises(pool, records, wanted))
+    if not settings.as_far_as_possible:
+        loop_supply.ensure(_loops_needed(pool, sight, wanted), settings.check_mode)
     strays = find_strays(pool, sight, records, broken, settings.fleet)
     if _mend(settings, wanted, strays):
         sight, (records, broken) = Sight.look(pool), pool.read_records()
@@ -120,6 +127,11 @@ def _converge(settings, wanted):
                            if late.name not in named]
     results = _perform_all(settings, sight, wanted, records, broken)
     return _outcome(settings, results, strays)
+
+
+def _loops_needed(pool, sight, wanted):
+    """Return how many volumes are to be mounted that have no loop device yet."""
+    return sum(volume.state == "present" and not sight.loops_of(pool.image(volume.name)) for volume in wanted)
 
 
 def _mend(settings, wanted, strays):
