@@ -252,5 +252,5 @@ def remove_snapshots(pool, name):
     """Remove all snapshots and ways back of a volume that goes away for good."""
     with contextlib.suppress(FileNotFoundError):
         for entry in os.listdir(pool.snapshots):
-            if entry.lstrip(".").startswith((f"{name}@", f"new-{name}@")):
+            if entry.lstrip(".").startswith((f"{name}@", f"new-{name}@", f"move-{name}@")):
                 os.unlink(os.path.join(pool.snapshots, entry))

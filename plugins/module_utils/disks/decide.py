@@ -11,13 +11,18 @@ from __future__ import annotations
 from ..sizes import human_size
 from .errors import DiskError
 from .mkfs import FILESYSTEMS, MINIMUM_SIZE, rounded_size
-from .pool import ATTACHED, NAME, RELEASED, SNAPSHOT_NAME
+from .pool import ATTACHED, INCOMING, LEAVING, MOVED, NAME, RELEASED, SNAPSHOT_NAME
 
 STATES = ("present", "released", "absent")
 # What a volume carries besides its disk; compared with the record, not with the file system: a container may change
 # the owner or the mode of its own data, and it would be wrong to change them back with every run.
 OWNERSHIP = ("owner", "group", "mode")
 NOTES = ("instance", "path", "options")
+_TRAVELLING = {
+    LEAVING: "it is being moved to {peer}",
+    INCOMING: "its data is still on its way from {peer}",
+    MOVED: "its data was moved to {peer}, and this copy is outdated",
+}
 
 
 class Wanted:
@@ -127,12 +132,21 @@ def _release(wanted, seen):
     if seen.record is None:
         return [] if seen.image_size is None else ["adopt", "release"]
     start = ["finish"] if seen.half_made and seen.image_size is None else []
-    if seen.record["state"] == RELEASED:
+    if seen.record["state"] in (RELEASED, *_TRAVELLING):
         return start + _away(seen, [])
     return start + _away(seen, ["release"])
 
 
+def _refuse_travelling(wanted, record):
+    """Never use one of two copies of a disk without knowing which is the good one: a whole plan knows."""
+    if record and record["state"] in _TRAVELLING:
+        where = _TRAVELLING[record["state"]].format(peer=record["peer"])
+        raise DiskError(f"volume {wanted.name}: {where}. It was left as it is; the next run of site.yml finishes the "
+                        "move or takes it back")
+
+
 def _present(wanted, seen):
+    _refuse_travelling(wanted, seen.record)
     if wanted.rollback or wanted.restore:
         return _back(wanted, seen)
     actions = _existence(wanted, seen)

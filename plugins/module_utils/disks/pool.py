@@ -28,6 +28,11 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}")
 SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 ATTACHED = "attached"
 RELEASED = "released"
+# On the way from one host to another (see ``moves``): the good copy at the old place, the one that grows at the new
+# place, and the outdated one at the old place after that.
+LEAVING = "leaving"
+INCOMING = "incoming"
+MOVED = "moved"
 # The folder inside each file system that is handed to the container. It exists nowhere else, so an engine that is
 # told to bind it can't start a container on the empty mount point of a disk that failed to mount.
 DATA = "data"
@@ -76,7 +81,9 @@ def empty_record(name):
     """Return a record with every key and no content."""
     return {"version": RECORD_VERSION, "name": name, "instance": name, "fleet": "fleet", "path": None, "size": 0,
             "fs": "ext4", "uuid": None, "state": ATTACHED, "created_at": None, "released_at": None,
-            "owner": None, "group": None, "mode": None, "options": []}
+            "owner": None, "group": None, "mode": None, "options": [],
+            # Counts the hosts that the disk has been on: of two copies the one with the higher number is good.
+            "generation": 1, "peer": None, "move": None}
 
 
 class Pool:
@@ -105,6 +112,10 @@ class Pool:
     def working_image(self, name):
         """The image of a volume while it is made."""
         return os.path.join(self.images, f".new-{name}.img")
+
+    def incoming_image(self, name):
+        """The image of a volume while it comes from another host."""
+        return os.path.join(self.images, f".move-{name}.img")
 
     def doomed_image(self, name):
         """The image of a volume whose deletion has begun."""

@@ -19,18 +19,19 @@ from . import boot
 from .pool import write_durably
 
 _PACKAGE = "stowage_host"
-_MAIN = f"""import sys
-from {_PACKAGE}.disks.boot import main
+_MAIN = """import sys
+from {package}.disks.{entry} import main
 sys.exit(main())
 """
 # Zip knows no earlier moment; a fixed one makes equal programs equal bytes.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 
 
-def _sources():
+def _sources(entry):
     """Return {path in the program: source} of all modules that it needs, wherever they were loaded from."""
     package = boot.__name__.rpartition(".")[0]
-    sources = {"__main__.py": _MAIN, f"{_PACKAGE}/__init__.py": "", f"{_PACKAGE}/disks/__init__.py": "",
+    main = _MAIN.format(package=_PACKAGE, entry=entry)
+    sources = {"__main__.py": main, f"{_PACKAGE}/__init__.py": "", f"{_PACKAGE}/disks/__init__.py": "",
                f"{_PACKAGE}/errors.py": _source(errors), f"{_PACKAGE}/sizes.py": _source(sizes)}
     for name in sorted(sys.modules):
         if name.startswith(f"{package}.") and name != __name__:
@@ -42,11 +43,11 @@ def _source(module):
     return module.__spec__.loader.get_source(module.__name__)
 
 
-def build():
-    """Return the program as bytes; the same bytes for the same code."""
+def build(entry="boot"):
+    """Return the program as bytes; the same bytes for the same code. ``entry`` is the module whose main it runs."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, source in sorted(_sources().items()):
+        for path, source in sorted(_sources(entry).items()):
             archive.writestr(zipfile.ZipInfo(path, _MOMENT), source, zipfile.ZIP_DEFLATED)
     return b"#!/usr/bin/env python3\n" + target.getvalue()
 

@@ -14,7 +14,7 @@ from . import copies, filesystems, loop_supply
 from .decide import Seen, decide
 from .kernel import mounts_below
 from .mkfs import Maker
-from .pool import ATTACHED, DEFAULT_POOL, RELEASED, Budget, Pool
+from .pool import ATTACHED, DEFAULT_POOL, INCOMING, RELEASED, Budget, Pool
 from .sight import Sight
 from .strays import find_strays, overdue
 from .volumes import Volume
@@ -143,6 +143,11 @@ def _mend(settings, wanted, strays):
     for stray in todo:
         stray.mend()
     return bool(todo)
+
+
+def promised_in(pool, records):
+    """Return what a pool has promised to the volumes in ``records``, their snapshots included, in bytes."""
+    return _promises(pool, records, [])[0]
 
 
 def _promises(pool, records, wanted):
@@ -297,9 +302,9 @@ def list_volumes(path=DEFAULT_POOL):
     records, broken = pool.read_records()
     snapshots = copies.list_snapshots(pool)
     found = [{**{key: record[key] for key in ("name", "instance", "fleet", "path", "size", "fs", "uuid", "state",
-                                              "created_at", "released_at")},
+                                              "created_at", "released_at", "generation", "peer")},
               "used": filesystems.data_size(pool.image(name)), "mounted": pool.mountpoint(name) in mounted,
-              "missing": not os.path.exists(pool.image(name)), "msg": "",
+              "missing": record["state"] != INCOMING and not os.path.exists(pool.image(name)), "msg": "",
               "snapshots": [snapshot["name"] for snapshot in snapshots.get(name, [])]}
              for name, record in records.items()]
     return found + [{"name": name, "state": "unreadable", "msg": text} for name, text in broken.items()]

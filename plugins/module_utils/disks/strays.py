@@ -17,7 +17,7 @@ import shutil
 from . import filesystems, kernel
 from .decide import Wanted
 from .errors import DiskError
-from .pool import NAME, RELEASED, age_days, empty_record, now
+from .pool import ATTACHED, INCOMING, NAME, RELEASED, age_days, empty_record, now
 
 
 class Stray:
@@ -87,8 +87,8 @@ def _mounts(pool, sight, records):
     for target, stack in sight.mounts.items():
         name = os.path.relpath(target, pool.mounts)
         record = records.get(name)
-        if record is None or record["state"] == RELEASED:
-            why = "is released" if record else "is not known"
+        if record is None or record["state"] != ATTACHED:
+            why = f"is {record['state']}" if record else "is not known"
             yield Stray("mount", target, f"{target} is mounted, but its volume {why}",
                         lambda target=target: kernel.unmount(target))
         for extra in stack[1:]:
@@ -108,6 +108,9 @@ def _images(pool, sight, records, broken, fleet):
             name = entry[len(".new-"):-len(".img")]
             if not (name in records and sight.see(name, records[name]).half_made):
                 yield Stray("image", path, f"{path}: making it was interrupted; it was never used", _unlinker(path))
+        elif entry.startswith(".move-"):
+            if (records.get(entry[len(".move-"):-len(".img")]) or {}).get("state") != INCOMING:
+                yield Stray("image", path, f"{path}: a move to this host was given up", _unlinker(path))
         elif entry.endswith(".img") and NAME.fullmatch(entry[:-4]):
             if entry[:-4] not in records and entry[:-4] not in broken:
                 yield Stray("image", path, f"{path} has no record; it is kept as a released volume",
@@ -115,8 +118,8 @@ def _images(pool, sight, records, broken, fleet):
         else:
             yield Stray("file", path, f"{path} is none of ours; it was left untouched")
     for name, record in records.items():
-        if not os.path.exists(pool.image(name)) and not os.path.exists(pool.working_image(name)) \
-                and not os.path.exists(pool.doomed_image(name)):
+        places = (pool.image(name), pool.working_image(name), pool.doomed_image(name))
+        if record["state"] != INCOMING and not any(os.path.exists(path) for path in places):
             yield Stray("record", pool.record(name), f"volume {name} ({record['state']}): its image "
                         f"{pool.image(name)} is gone; restore it from a backup, or give it up with state: absent")
 
@@ -172,7 +175,7 @@ def _mountpoints(pool, sight, records):
     """Empty mount points that belong to no volume, or to a released one."""
     for entry in _listing(pool.mounts):
         path = pool.mountpoint(entry)
-        if path in sight.mounts or (entry in records and records[entry]["state"] != RELEASED):
+        if path in sight.mounts or (entry in records and records[entry]["state"] == ATTACHED):
             continue
         yield Stray("mountpoint", path, f"{path} is a mount point without a volume", lambda path=path: os.rmdir(path))
 

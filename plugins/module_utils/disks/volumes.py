@@ -348,7 +348,7 @@ class Volume:
             os.rename(self.pool.image(self.name), doomed)
         copies.remove_snapshots(self.pool, self.name)
         self.pool.remove_record(self.name)
-        for path in (doomed, self.pool.working_image(self.name)):
+        for path in (doomed, self.pool.working_image(self.name), self.pool.incoming_image(self.name)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         self._remove_mountpoint()
