@@ -194,6 +194,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.inventory.set_variable(name, "ansible_host", host)
         self.inventory.set_variable(name, "ansible_connection", "stowage.fleet.container")
         self.inventory.set_variable(name, "stowage_container", name)
+        # Ansible would take the home directory of the user that it logs in to the host as, whom a container hasn't.
+        self.inventory.set_variable(name, "ansible_remote_tmp", "/tmp")
         if self._needs_sudo(host):
             self.inventory.set_variable(name, "stowage_docker_command", "sudo -n docker")
         if container.get("action"):

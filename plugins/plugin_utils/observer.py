@@ -5,7 +5,7 @@
 
 Only Ansible knows how to reach a host: its variables, its keys, jump hosts, become. So the same installation runs
 host_info on them, in parallel, with the options of the running command. Passwords and vault secrets travel through
-pipes, never through the command line.
+named pipes in a folder of their own, never over the command line, the environment or a disk.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from ansible import constants, context
@@ -71,15 +72,13 @@ def observe(
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stowage-"))
         answers = os.path.join(folder, "observations")
-        pipes: list[int] = []
-        stack.callback(lambda: [os.close(pipe) for pipe in pipes])
+        pipes = stack.enter_context(_Pipes(folder))
         command = [sys.executable, "-m", "ansible", "adhoc", ",".join(sorted(hosts))]
         command += ["-m", "stowage.fleet.host_info", "-a", json.dumps(_ARGUMENTS)]
         command += _options(sources, become, play_context)
         command += _secrets(play_context, loader, pipes)
         done = subprocess.run(
-            command, env=_environment(answers), pass_fds=pipes, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, check=False,
+            command, env=_environment(answers), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )
         results = _read(answers)
     if not results and done.returncode:
@@ -118,26 +117,53 @@ def _become(become: bool | None, play_context: Any, arguments: Mapping[str, Any]
     return options
 
 
-def _secrets(play_context: Any, loader: Any, pipes: list[int]) -> list[str]:
+def _secrets(play_context: Any, loader: Any, pipes: _Pipes) -> list[str]:
     """Put each password and vault secret into a pipe of its own, and return the options that name the pipes."""
     options: list[str] = []
     for name, switch in (("password", "--connection-password-file"), ("become_pass", "--become-password-file")):
         secret = getattr(play_context, name, None)
         if secret:
-            options += [switch, _pipe(str(secret).encode(), pipes)]
+            options += [switch, pipes.offer(str(secret).encode())]
     vault = getattr(loader, "_vault", None)
     for identity, secret in getattr(vault, "secrets", None) or ():
-        options += ["--vault-id", f"{identity}@{_pipe(secret.bytes, pipes)}"]
+        options += ["--vault-id", f"{identity}@{pipes.offer(secret.bytes)}"]
     return options
 
 
-def _pipe(content: bytes, pipes: list[int]) -> str:
-    # A pipe holds 64 KiB, so a secret is written before anybody reads.
-    reader, writer = os.pipe()
-    with os.fdopen(writer, "wb") as file:
+class _Pipes:
+    """Named pipes, each of which gives its content to one reader.
+
+    Ansible resolves the path of a password file, so an inherited file descriptor would not do.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._writers: list[tuple[str, threading.Thread]] = []
+
+    def __enter__(self) -> _Pipes:
+        return self
+
+    def offer(self, content: bytes) -> str:
+        """Return the path of a new pipe with this content."""
+        path = os.path.join(self._folder, f"secret-{len(self._writers)}")
+        os.mkfifo(path, 0o600)
+        writer = threading.Thread(target=_write, args=(path, content), daemon=True)
+        writer.start()
+        self._writers.append((path, writer))
+        return path
+
+    def __exit__(self, *_error: object) -> None:
+        for path, writer in self._writers:
+            # Whoever waits for a reader that never came is let go.
+            reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            writer.join(timeout=5)
+            os.close(reader)
+
+
+def _write(path: str, content: bytes) -> None:
+    # The reader may have gone without reading.
+    with suppress(BrokenPipeError), open(path, "wb") as file:
         file.write(content)
-    pipes.append(reader)
-    return f"/dev/fd/{reader}"
 
 
 def _environment(answers: str) -> dict[str, str]:

@@ -60,10 +60,10 @@ def test_bad_input_is_refused_with_its_path(fleet, case):
     assert fleet.ids() == before
 
 
-def in_inventory(tmp_path, name, address):
+def in_inventory(tmp_path, name, address, **variables):
     """A further inventory in which ``name`` is at ``address``, with the access of the lab's hosts."""
     further = tmp_path / "further.yml"
-    further.write_text(yaml.safe_dump({"fleet": {"hosts": {name: {"ansible_host": address}}}}))
+    further.write_text(yaml.safe_dump({"fleet": {"hosts": {name: {"ansible_host": address, **variables}}}}))
     return ["-i", str(further)]
 
 
@@ -75,8 +75,9 @@ def test_two_hosts_with_one_name_are_named(fleet, tmp_path):
 
 
 def test_one_machine_with_two_names_is_not_filled_twice(fleet, tmp_path):
-    spelled = "::ffff:" + fleet.addresses[fleet.hosts[0]]
-    run = fleet.play("plan", *in_inventory(tmp_path, "zz-alias", spelled))
+    address = fleet.addresses[fleet.hosts[0]]
+    run = fleet.play("plan", *in_inventory(
+        tmp_path, "zz-alias", "::ffff:" + address, ansible_ssh_extra_args="-o HostKeyAlias=" + address))
     assert run.rc != 0
     assert f"host zz-alias: is the machine that host {fleet.hosts[0]} is" in run.output, run.output
     assert run.changed() == {}
