@@ -64,8 +64,14 @@ class Host:
                 f"--mount type=bind,source={POOL}/mounts/{volume}/data,target=/data disktest /bin/sh -c '{script}'")
 
     def loops(self):
-        """Return the images of the pool that loop devices hold."""
-        return sorted(self.sh(f"losetup -n -l -O BACK-FILE | grep '^{POOL}/' || true").split())
+        """Return the images of the pool that loop devices hold; other hosts on this kernel show theirs here too."""
+        script = (f"losetup -n -l -O BACK-INO,BACK-FILE | while read inode file; do case $file in {POOL}/*) "
+                  "[ \"$(stat -c %i \"$file\" 2>/dev/null)\" != \"$inode\" ] || echo $file;; esac; done")
+        return sorted(self.sh(script).split())
+
+    def orphans(self):
+        """Return the loop devices whose image in a pool was deleted, on whatever host of this kernel."""
+        return set(self.sh(f"losetup -n -l -O NAME,BACK-FILE | grep ' {POOL}/.*(deleted)' || true").splitlines())
 
     def wait(self, script, seconds=60):
         """Wait until a script succeeds on the host."""
@@ -108,9 +114,11 @@ def lab():
 def host(lab):
     """The lab's host, without containers and volumes before and after; a leaked loop device or mount fails the test."""
     _clear(lab)
+    orphans = lab.orphans()
     yield lab
     _clear(lab)
     assert lab.loops() == []
+    assert lab.orphans() <= orphans
     assert lab.sh(f"grep {POOL}/mounts /proc/mounts || true") == ""
     assert lab.sh(f"ls {POOL}/images {POOL}/mounts {POOL}/records | grep -v : || true") == ""
 

@@ -10,7 +10,7 @@ POOL = "/var/lib/stowage/pool"
 
 def instance(index=0, disk="64m", **data):
     return {"name": f"acme_db_{index}", "cluster": "acme", "group": "db", "index": index, "image": "disktest",
-            "disk": disk, "command": ["/bin/sleep", "600"], "data": {"path": "/data", **data}}
+            "disk": disk, "command": ["/bin/sleep", "600"], "stop_timeout": 1, "data": {"path": "/data", **data}}
 
 
 def converge(host, *instances, **options):
