@@ -90,6 +90,16 @@ def test_all_complaints_come_at_once(fleet):
     assert "stowage_clusters.acme.groups.web.grade" in run.output
 
 
+def test_what_fits_is_placed_when_asked_and_the_rest_named(fleet):
+    change = in_web(count=4, placement={"anti_affinity": [{"group": "web", "topology": "host"}]})(fleet)
+    run = fleet.play("site", "--tags", "containers", extra={**change, "stowage_placement": {"partial": True}})
+    assert run.rc == 0, run.output
+    assert re.search(r"\[WARNING\].*acme_web_3", run.output), run.output
+    assert sorted(one.host for one in fleet.named("acme_web_")) == fleet.hosts
+    fleet.converge()
+    assert len(fleet.named("acme_web_")) == 2
+
+
 def test_what_fits_nowhere_is_named_with_its_reasons(fleet):
     before = fleet.ids()
     run = fleet.play("site", "--tags", "containers", extra=in_grade(memory="900g")(fleet))

@@ -73,7 +73,8 @@ def make_plan(
         if not stale:
             break
         outdated |= stale
-    return Planned(plan, problem, options, base_serial(observations), strays, notes)
+    unplaced = [item["text"] for item in plan.get("unplaced") or []]
+    return Planned(plan, problem, options, base_serial(observations), strays, [*notes, *unplaced])
 
 
 def call_planner(solve: Solve, problem: Mapping[str, Any]) -> dict[str, Any]:
