@@ -85,6 +85,8 @@ class EngineService:
     def restart(self):
         """Restart the engine; return ``None`` once it answers, or what it said when it failed."""
         units = [f"{self.name}.service", f"{self.name}.socket"]
+        # Its unit may have a new drop-in.
+        self.run(["systemctl", "daemon-reload"])
         # An engine that failed a few times in a row is not started again before its count is cleared.
         self.run(["systemctl", "reset-failed", *units])
         since = int(time.time())

@@ -44,6 +44,17 @@ options:
     description: The configuration file.
     type: path
     default: /etc/docker/daemon.json
+  drop_in:
+    description:
+      - Text of a drop-in of the engine's unit, such as an C([Service]) section with a proxy in its environment.
+      - Belongs to the same transaction. Without text there is no such file.
+      - It is readable by root alone and never shown, since it may hold a secret.
+    type: str
+    default: ""
+  drop_in_path:
+    description: File of the drop-in.
+    type: path
+    default: /etc/systemd/system/docker.service.d/90-stowage.conf
   service:
     description: Name of the engine's service.
     type: str
@@ -96,6 +107,8 @@ def main():
         argument_spec={
             "config": {"type": "dict", "required": True},
             "path": {"type": "path", "default": "/etc/docker/daemon.json"},
+            "drop_in": {"type": "str", "default": "", "no_log": True},
+            "drop_in_path": {"type": "path", "default": "/etc/systemd/system/docker.service.d/90-stowage.conf"},
             "service": {"type": "str", "default": "docker"},
             "program": {"type": "str", "default": "dockerd"},
             "socket": {"type": "path", "default": "/run/docker.sock"},
@@ -107,7 +120,8 @@ def main():
     service = EngineService(runner(module), options["service"], options["program"], options["socket"],
                             options["timeout"])
     try:
-        module.exit_json(**converge(service, options["path"], options["config"], module.check_mode))
+        module.exit_json(**converge(service, options["path"], options["config"], options["drop_in_path"],
+                                    options["drop_in"], module.check_mode))
     except StowageError as error:
         module.fail_json(msg=error.message)
 

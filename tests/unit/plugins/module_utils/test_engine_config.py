@@ -77,7 +77,7 @@ def test_a_refusal_of_the_validator_touches_nothing_also_in_check_mode(path):
     for check_mode in (False, True):
         service = Service(complaint="unknown option: nope")
         with pytest.raises(InvalidInput, match=r"unknown option: nope\. .*left as they are"):
-            converge(service, str(path), {"nope": 1}, check_mode)
+            converge(service, str(path), {"nope": 1}, check_mode=check_mode)
         assert service.calls == []
         assert path.read_text() == '{"icc": true}'
 
@@ -114,7 +114,7 @@ def test_a_half_done_change_is_finished_and_its_old_file_still_serves(path):
 
 def test_check_mode_predicts_on_a_bare_host_and_touches_nothing(path):
     path.unlink()
-    result = converge(Service(installed=False, active=False, enabled=False), str(path), {"icc": False}, True)
+    result = converge(Service(installed=False, active=False, enabled=False), str(path), {"icc": False}, check_mode=True)
     assert result["changed"]
     assert not result["validated"]
     assert list(path.parent.iterdir()) == []
@@ -129,3 +129,36 @@ def test_a_stopped_and_disabled_engine_is_enabled_and_started(path):
     service = Service(active=False, enabled=False)
     assert converge(service, str(path), {"icc": True})["changed"]
     assert service.calls == ["enable", "restart"]
+
+
+def drop_in(path, text, service=None):
+    unit = path.parent / "90-stowage.conf"
+    return converge(service or Service(), str(path), {"icc": True}, str(unit), text), unit
+
+
+def test_a_drop_in_comes_changes_and_goes_each_with_one_restart(path):
+    for text in ("[Service]\nEnvironment=A=secret\n", "[Service]\nEnvironment=A=other\n", ""):
+        service = Service()
+        result, unit = drop_in(path, text, service)
+        assert result["changed"]
+        assert service.calls == ["restart"]
+        assert "A=" not in json.dumps(result)
+        assert (unit.read_text() if unit.exists() else "") == text
+        assert not drop_in(path, text)[0]["changed"]
+    assert [p.name for p in path.parent.iterdir()] == ["daemon.json"]
+
+
+def test_a_drop_in_that_the_engine_dies_of_is_taken_back(path):
+    drop_in(path, "good")
+    with pytest.raises(EngineError, match="runs with it"):
+        drop_in(path, "bad", Service(answers=["no"]))
+    assert not drop_in(path, "good")[0]["changed"]
+
+
+def test_a_run_that_died_after_it_wrote_the_drop_in_is_finished(path):
+    _result, unit = drop_in(path, "good")
+    (unit.parent / (unit.name + OLD_FILE)).write_text("old")
+    service = Service()
+    assert drop_in(path, "good", service)[0]["restarted"]
+    assert service.calls == ["restart"]
+    assert not drop_in(path, "good")[0]["changed"]
