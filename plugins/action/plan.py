@@ -26,6 +26,7 @@ from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks imp
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import Planned, make_plan
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.scope import find_held
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.state import Desired
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.travel import Travel, Travels, find_travels
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.verify import find_differences
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.work import build_keep, build_ledger, build_steps
@@ -82,9 +83,15 @@ class ActionModule(ActionBase):
         desired = read_and_check(variables, render, fleet, arguments)
         planned = make_plan(desired, fleet.observations, fleet.missing, render, solve)
         allowed = [host for host in fleet.in_play if host in fleet.observations]
-        held = find_held(planned.plan, planned.problem, [*allowed, *(set(fleet.missing) & set(fleet.in_play))])
+        travels = Travels({}, {})
+        if not desired.leave_data:
+            instances = planned.plan["instances"]
+            travels = find_travels(instances, planned.options, fleet.observations, fleet.missing, allowed)
+        reachable = [*allowed, *(set(fleet.missing) & set(fleet.in_play))]
+        held = find_held(planned.plan, planned.problem, reachable, travels.held)
         notes = [*planned.notes, *([desired.override.sentence] if desired.override else [])]
-        diff = draw_diff(planned.plan, held, planned.strays, [])
+        notes += [f"{name} is left as it is: {reason}." for name, reason in sorted(travels.held.items())]
+        diff = draw_diff(planned.plan, held, planned.strays, [], travels.moves)
         unplaced = planned.plan.get("unplaced") or []
         if unplaced and not desired.partial:
             texts = "\n".join(f"- {item['text']}" for item in unplaced)
@@ -108,7 +115,7 @@ class ActionModule(ActionBase):
                 "msg": f"{len(stranded)} instances would lose sight of their data, and nothing was touched. Let them "
                 f"stay, or set stowage_placement.leave_data to true to start them on empty disks.\n{texts}",
             }
-        return self._planned(desired, planned, held, allowed, notes, diff)
+        return self._planned(desired, planned, held, allowed, notes, diff, travels.moves)
 
     def _planned(
         self,
@@ -118,11 +125,12 @@ class ActionModule(ActionBase):
         allowed: list[str],
         notes: list[str],
         diff: str,
+        travels: dict[str, Travel],
     ) -> dict[str, Any]:
         for note in notes:
             display.warning(note)
         requires = {(cluster, group): spec["requires"] for cluster, group, spec in desired.groups()}
-        steps = build_steps(planned, held, requires)
+        steps = build_steps(planned, held, requires, travels)
         changes = bool(steps)
         result = {
             "changed": changes and bool(self._task.check_mode),

@@ -40,6 +40,7 @@ MODULE_SPEC = {
     "host_name": {"type": "str"},
     "pool": {"type": "path", "default": POOL},
     "release_disks": {"type": "bool", "default": False},
+    "keep_disks": {"type": "list", "elements": "str", "default": []},
     "keep_disks_days": {"type": "float"},
     "disk_thin_ratio": {"type": "float", "default": 1.0},
     "disk_warn_percent": {"type": "float", "default": 90.0},

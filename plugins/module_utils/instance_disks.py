@@ -86,10 +86,11 @@ class InstanceDisks:
         pool = Pool(self._params["pool"])
         if not pool.exists:
             return {}
-        state = "absent" if self._params["release_disks"] else "released"
+        kept = set(self._params["keep_disks"] if self._params["release_disks"] else names)
         gone = set(names)
         mine = {name for name in self._records(pool) if instance_of(name) in gone}
-        wanted = [Wanted(name, state, fleet=self._params["fleet"]) for name in sorted(gone | mine)]
+        wanted = [Wanted(name, "released" if instance_of(name) in kept else "absent", fleet=self._params["fleet"])
+                  for name in sorted(gone | mine)]
         return self._converge(wanted, self._params["keep_disks_days"])
 
     def let_go_unwanted(self, jobs):

@@ -463,6 +463,12 @@ options:
     description: Delete the disks of what O(remove) names. Otherwise they are kept and marked as released.
     type: bool
     default: false
+  keep_disks:
+    description:
+      - Of what O(remove) names, those whose disks are kept whatever O(release_disks) says, for they move elsewhere.
+    type: list
+    elements: str
+    default: []
   keep_disks_days:
     description: Delete disks that were released this many days ago. For ever kept if not set.
     type: float

@@ -124,9 +124,9 @@ def carry(source: Place, target: Place, names: Iterable[str], say: Say = lambda 
             travelled += _fetch(source, target, offer, room[name]["files"], say)
         if missing:
             target.ask("commit", volumes=missing)
-    except CarryFailed as error:
+    except StowageError as error:
         raise CarryFailed(f"{', '.join(names)}: the move from {source.name} to {target.name} was interrupted, and "
-                          f"{source.name} keeps the data. {error.message}. Run again to go on") from error
+                          f"{source.name} keeps the data: {error.message}. Run again to go on") from error
     source.ask("hand-over", ids={name: offer["id"] for name, offer in offers.items()})
     return {"bytes": travelled, "seconds": round(time.monotonic() - began, 3)}
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...module_utils.sizes import human_size
+from .travel import Travel
 
 SIGNS = {"create": "+", "remove": "-", "update": "~", "move": "~", "start": "~", "stop": "~"}
 _VERBS = {"create": "", "remove": "", "update": "update ", "move": "move ", "start": "start ", "stop": "stop "}
@@ -17,23 +18,33 @@ _MOST_LINES_PER_GROUP = 12
 
 
 def draw_diff(
-    plan: Mapping[str, Any], held: Mapping[str, str], strays: Mapping[str, Iterable[str]], notes: Iterable[str]
+    plan: Mapping[str, Any],
+    held: Mapping[str, str],
+    strays: Mapping[str, Iterable[str]],
+    notes: Iterable[str],
+    travels: Mapping[str, Travel] | None = None,
 ) -> str:
     """Return the diff: one hunk per cluster, its changes by group, what can't be placed, and what waits.
 
     :param held: why an instance is not changed now, by name.
     :param strays: hosts with superfluous copies, by instance name.
+    :param travels: what travels of the disks of an instance, by its name.
     """
     lines: list[str] = []
+    travels = travels or {}
+    disks = {name: travel.text for name, travel in travels.items() if travel.text}
     for cluster, items in _by(plan["instances"], "cluster").items():
         changed = [item for item in items if item["action"] in SIGNS]
         if not changed:
             continue
         lines.append(f"@@ cluster {cluster}: {_count(changed)} @@")
         for items_of_group in _by(changed, "group").values():
-            lines.extend(_draw_group(items_of_group, held))
+            lines.extend(_draw_group(items_of_group, held, disks))
     for name, hosts in sorted(strays.items()):
         lines.extend(f"- {name} on {host}  # a superfluous copy" for host in hosts)
+    for name, travel in sorted(travels.items()):
+        if not travel.carry:
+            lines.extend(f"- old copy of the disk of {name} on {host}" for host in sorted(travel.forget))
     for missing in plan.get("unplaced") or []:
         lines.append(f"! {missing.get('text') or missing['name']}")
         lines.extend(f"!   nearest: host {near['host']}: {near['text']}" for near in (missing.get("nearest") or [])[:3])
@@ -56,31 +67,35 @@ def _count(items: list[Mapping[str, Any]]) -> str:
     return ", ".join(f"{counts[action]} to {action}" for action in SIGNS if action in counts)
 
 
-def _draw_group(items: list[Mapping[str, Any]], held: Mapping[str, str]) -> Iterable[str]:
+def _draw_group(
+    items: list[Mapping[str, Any]], held: Mapping[str, str], disks: Mapping[str, str]
+) -> Iterable[str]:
     now = [item for item in items if item["name"] not in held]
     by_action = _by(now, "action")
     for action in sorted(by_action, key=list(SIGNS).index):
         same = by_action[action]
         if len(same) > _MOST_LINES_PER_GROUP:
-            yield from (_draw(item) for item in same[: _MOST_LINES_PER_GROUP - 1])
+            yield from (_draw(item, disks) for item in same[: _MOST_LINES_PER_GROUP - 1])
             rest = same[_MOST_LINES_PER_GROUP - 1 :]
             hosts = {item.get("host") or item.get("from_host") for item in rest}
             last = f"{rest[0]['name']} … {rest[-1]['name']}"
             yield f"{SIGNS[action]} {_VERBS[action]}{last}: {len(rest)} more on {len(hosts)} hosts"
         else:
-            yield from (_draw(item) for item in same)
+            yield from (_draw(item, disks) for item in same)
     for item in items:
         if item["name"] in held:
-            yield f"  not now: {_draw(item)}  ({held[item['name']]})"
+            yield f"  not now: {_draw(item, disks)}  ({held[item['name']]})"
 
 
-def _draw(item: Mapping[str, Any]) -> str:
+def _draw(item: Mapping[str, Any], disks: Mapping[str, str]) -> str:
     action = item["action"]
     there = item.get("host") or item.get("from_host")
     place = f"from {item.get('from_host')} to {there}" if action == "move" else f"on {there}"
     text = f"{SIGNS[action]} {_VERBS[action]}{item['name']} {place}"
     if action in ("create", "move", "update"):
         text += f": {describe_share(item)}"
+    if item["name"] in disks:
+        text += f", {disks[item['name']]}"
     reasons = "; ".join(item.get("reasons") or [])
     return f"{text}  # {reasons}" if reasons else text
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Data lies on the host where it was written: what a plan would leave behind there."""
+"""Disks travel with their instances (see ``travel``), named volumes don't: what a plan would leave behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def left_behind(instances: Iterable[Mapping[str, Any]], options: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return a sentence for each instance that a plan moves away from data of its own.
+    """Return a sentence for each instance that a plan moves away from data that can't move along.
 
     :param instances: the plan's instances.
     :param options: the container options of each wanted instance, by name, templates filled in.
@@ -22,15 +22,15 @@ def left_behind(instances: Iterable[Mapping[str, Any]], options: Mapping[str, Ma
             why = "; ".join(instance.get("reasons") or []) or "the plan says so"
             sentences.append(
                 f"{instance['name']} would move from {instance['from_host']} to {instance['host']} ({why}), "
-                f"and its data in {', '.join(kept)} would stay on {instance['from_host']}"
+                f"and its data in {', '.join(kept)}, in a named volume of the engine, would stay there; data on a disk "
+                "(stowage_types: data) moves along"
             )
     return sentences
 
 
 def _own_data(options: Mapping[str, Any]) -> list[str]:
-    """Return the paths in the container that lie on a disk or in a named volume of its host."""
-    paths = [options["data"]["path"]] if options.get("data") else []
-    paths += [volume["path"] for volume in options.get("volumes") or []]
+    """Return the paths in the container that lie in a named volume of its host."""
+    paths = []
     for mount in options.get("mounts") or []:
         source = mount.get("source") or ""
         if source and not source.startswith("/") and mount.get("type") in (None, "volume"):

@@ -19,14 +19,21 @@ def hosts_of(instance: Instance) -> set[str]:
     return {host for host in (instance.get("host"), instance.get("from_host")) if host}
 
 
-def find_held(plan: Mapping[str, Any], problem: Mapping[str, Any], allowed: Collection[str]) -> dict[str, str]:
+def find_held(
+    plan: Mapping[str, Any],
+    problem: Mapping[str, Any],
+    allowed: Collection[str],
+    beforehand: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """Return why an instance is not changed now, by name.
 
     A change is held when its host is outside the limit, and when it builds on one that is: it would take cores, memory,
     disk or an address that is not free yet, exist twice, or start before what it requires.
+
+    :param beforehand: instances that are held for other reasons.
     """
     changing = [item for item in plan["instances"] if item["action"] in CHANGES]
-    held = dict(_outside(changing, allowed))
+    held = {**(beforehand or {}), **dict(_outside(changing, allowed))}
     if not held:
         return {}
     scope = _Scope(changing, plan["steps"], problem, held)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...module_utils.naming import instance_name
 from .planning import Planned
+from .travel import Travel
 
 Work = dict[str, dict[str, list[Any]]]
 
@@ -50,17 +51,23 @@ class _Required:
 
 
 def build_steps(
-    planned: Planned, held: Mapping[str, str], requires: Mapping[tuple[str, str], Collection[str]]
+    planned: Planned,
+    held: Mapping[str, str],
+    requires: Mapping[tuple[str, str], Collection[str]],
+    travels: Mapping[str, Travel] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the steps to run, each with ``hosts``: what every host has to converge and to remove.
 
-    A step that moves becomes two, since an address may not exist twice. Superfluous copies that a dead run left
-    behind go first. Steps of which nothing is left to do are dropped; ``waits_for`` follows the new numbers.
+    A step that moves becomes two, since an address may not exist twice, and more where disks travel: room for them is
+    kept before anything is stopped, they are carried while nothing uses them, and their old copies go when the
+    instance is well. Superfluous copies that a dead run left behind go first. Steps of which nothing is left to do are dropped; ``waits_for`` follows the new numbers.
 
     :param held: why an instance is not changed now, by name.
     :param requires: names of the groups of the same cluster that each (cluster, group) requires.
+    :param travels: what travels of the disks of an instance, by its name.
     """
     steps = []
+    travels = travels or {}
     if planned.strays:
         steps.append(_step("Remove superfluous copies", "remove", _stray_work(planned), [], sorted(planned.strays)))
     becomes: dict[int, list[int]] = {}
@@ -74,22 +81,47 @@ def build_steps(
                 *required.wait_for(instances if step["kind"] != "remove" else []),
             }
         )
-        for part in _parts(step, instances, planned.options, waits):
-            if part["kind"] == "create" and becomes.get(step["index"]):
-                part["waits_for"] = sorted({*waits, *becomes[step["index"]]})
+        for part in _parts(step, instances, planned.options, waits, travels):
+            part["waits_for"] = sorted({*waits, *becomes.get(step["index"], [])})
             part["index"] = len(steps)
-            becomes.setdefault(step["index"], []).append(part["index"])
+            if part["kind"] != "forget":
+                becomes.setdefault(step["index"], []).append(part["index"])
             steps.append(part)
         if step["index"] not in becomes:
             # Nothing of it is left to do, so who waits for it waits for what it waited for.
             becomes[step["index"]] = waits
+    settled = [name for name, travel in travels.items() if by_name[name]["action"] == "keep" and name not in held]
+    if settled:
+        steps.append(_step("Remove copies of disks that have moved", "forget", _outdated(settled, travels), [], settled))
     for index, step in enumerate(steps):
         step["index"] = index
     return steps
 
 
+def _outdated(names: Iterable[str], travels: Mapping[str, Travel]) -> Work:
+    work: Work = {}
+    for name in names:
+        for host, disks in travels[name].forget.items():
+            _on(work, host)["disks"].extend(disks)
+    return work
+
+
+def _arriving(names: Iterable[str], travels: Mapping[str, Travel], what: str) -> Work:
+    """Return the work of the hosts that disks of these instances come to (``carry``) or come back to (``recall``)."""
+    work: Work = {}
+    for name in names:
+        disks = getattr(travels[name], what)
+        if disks:
+            _on(work, travels[name].host)["disks"].extend(disks)
+    return work
+
+
 def _parts(
-    step: Mapping[str, Any], instances: list[Mapping[str, Any]], options: Mapping[str, Any], waits: list[int]
+    step: Mapping[str, Any],
+    instances: list[Mapping[str, Any]],
+    options: Mapping[str, Any],
+    waits: list[int],
+    travels: Mapping[str, Travel],
 ) -> Iterable[dict[str, Any]]:
     leaving: Work = {}
     coming: Work = {}
@@ -97,18 +129,32 @@ def _parts(
     removing = step["kind"] == "remove"
     for item in instances:
         if item["action"] == "remove" or removing or item["action"] == "move":
-            _on(leaving, item.get("from_host") or item["host"])["remove"].append(item["name"])
+            work = _on(leaving, item.get("from_host") or item["host"])
+            work["remove"].append(item["name"])
+            if item["name"] in travels and travels[item["name"]].carry:
+                work["keep_disks"].append(item["name"])
             gone.append(item["name"])
         if item["action"] != "remove" and not removing:
             _on(coming, item["host"])["instances"].append(options[item["name"]])
             come.append(item["name"])
+    travelling = [name for name in come if name in travels]
+    carried = _arriving(travelling, travels, "carry")
+    if carried:
+        yield _step(f"{step['name']}: make room for disks", "reserve", carried, waits, travelling)
     if leaving and coming:
         yield _step(f"{step['name']}: clear the old place", "remove", leaving, waits, gone)
-        yield _step(step["name"], "create", coming, waits, come)
     elif leaving:
         yield _step(step["name"], "remove", leaving, waits, gone)
-    elif coming:
-        yield _step(step["name"], "apply", coming, waits, come)
+    recalled = _arriving(travelling, travels, "recall")
+    if recalled:
+        yield _step(f"{step['name']}: take disks back", "recall", recalled, waits, travelling)
+    if carried:
+        yield _step(f"{step['name']}: carry disks", "carry", carried, waits, travelling)
+    if coming:
+        yield _step(step["name"], "create" if leaving else "apply", coming, waits, come)
+    outdated = _outdated(travelling, travels)
+    if outdated:
+        yield _step(f"{step['name']}: remove the old copies of disks", "forget", outdated, waits, travelling)
 
 
 def _step(name: str, kind: str, hosts: Work, waits: list[int], instances: list[str]) -> dict[str, Any]:
@@ -116,7 +162,7 @@ def _step(name: str, kind: str, hosts: Work, waits: list[int], instances: list[s
 
 
 def _on(work: Work, host: str) -> dict[str, list[Any]]:
-    return work.setdefault(host, {"instances": [], "remove": []})
+    return work.setdefault(host, {"instances": [], "remove": [], "keep_disks": [], "disks": []})
 
 
 def _stray_work(planned: Planned) -> Work:
