@@ -53,10 +53,12 @@ class Host:
 
     def module(self, name, arguments, *flags):
         """Run a module of the collection on the host and return its result."""
-        done = run(BIN / "ansible", "-i", self.inventory, self.name, "-o", "-m", f"stowage.fleet.{name}", "-a",
-                   json.dumps(arguments), *flags, check=False)
-        line = next(line for line in done.stdout.splitlines() if line.startswith(f"{self.name} | "))
-        return {**json.loads(line[line.index("{"):]), "failed": line.startswith(f"{self.name} | FAILED!")}
+        done = run("env", "ANSIBLE_CALLBACK_RESULT_FORMAT=json", BIN / "ansible", "-i", self.inventory, self.name, "-m",
+                   f"stowage.fleet.{name}", "-a", json.dumps(arguments), *flags, check=False)
+        start = done.stdout.index(f"{self.name} | ")
+        result, _end = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{", start))
+        return {**result, "failed": done.stdout[start:].startswith(f"{self.name} | FAILED!"),
+                "warned": " ".join(done.stderr.split())}
 
     def container(self, name, volume, script):
         """Start a container with a volume at /data, the way the module ``containers`` mounts it."""

@@ -8,13 +8,17 @@ from __future__ import annotations
 POOL = "/var/lib/stowage/pool"
 
 
-def instance(index=0, disk="64m", **data):
+def instance(index=0, disk="64m", more=None, **data):
     return {"name": f"acme_db_{index}", "cluster": "acme", "group": "db", "index": index, "image": "disktest",
-            "disk": disk, "command": ["/bin/sleep", "600"], "stop_timeout": 1, "data": {"path": "/data", **data}}
+            "disk": disk, "command": ["/bin/sleep", "600"], "stop_timeout": 1, "data": {"path": "/data", **data}, **(more or {})}
 
 
 def converge(host, *instances, **options):
     return host.module("containers", {"instances": list(instances), "wait": False, "disk_thin_ratio": 50, **options})
+
+
+def observe(host, **options):
+    return host.module("host_info", {"fleet": "fleet", **options})["host"]
 
 
 def test_an_instance_gets_its_disk_and_finds_its_data_again_after_it_was_removed(host):
@@ -26,7 +30,7 @@ def test_an_instance_gets_its_disk_and_finds_its_data_again_after_it_was_removed
     assert not converge(host, instance(mode="0700"), instance(1))["changed"]
     removed = converge(host, instance(1), remove=["acme_db_0"])
     assert removed["volumes"][0]["state"] == "released", removed
-    seen = {volume["name"]: volume for volume in host.module("host_info", {"fleet": "fleet"})["host"]["volumes"]}
+    seen = {volume["name"]: volume for volume in observe(host)["volumes"]}
     assert seen["acme_db_0"]["state"] == "released"
     assert seen["acme_db_0"]["released_at"]
     converge(host, instance(mode="0700"))
@@ -47,3 +51,48 @@ def test_disks_beyond_the_pool_are_refused_before_any_container_is_made(host):
     result = converge(host, instance(0, disk="300g"), instance(1, disk="300g"), disk_thin_ratio=1)
     assert result["failed"]
     assert host.sh("docker ps -aq") == ""
+
+
+def test_further_volumes_are_disks_of_their_own_with_the_life_of_the_first(host):
+    logs = {"name": "logs", "path": "/tmp", "size": "32m", "mode": "0700"}
+    made = converge(host, instance(more={"volumes": [logs]}))
+    assert not made["failed"], made
+    assert {volume["name"]: volume["size"] >> 20 for volume in made["volumes"]} == {"acme_db_0": 64, "acme_db_0.logs": 32}
+    assert not converge(host, instance(more={"volumes": [logs]}))["changed"]
+    host.sh("docker exec acme_db_0 sh -c 'dd if=/dev/zero of=/tmp/fill bs=1M; echo precious > /data/file; sync'; true")
+    assert int(host.sh("docker exec acme_db_0 cat /tmp/fill | wc -c")) < 32 << 20
+    seen = {one["name"]: one for one in observe(host)["volumes"]}
+    assert (seen["acme_db_0.logs"]["instance"], seen["acme_db_0.logs"]["path"]) == ("acme_db_0", "/tmp")
+    big = {"name": "big", "path": "/opt", "size": "300m", "fs": "xfs"}
+    grown = converge(host, instance(more={"volumes": [big]}))
+    assert not grown["failed"], grown
+    assert host.sh("docker exec acme_db_0 cat /data/file") == "precious"
+    states = {one["name"]: one["state"] for one in observe(host)["volumes"]}
+    assert states == {"acme_db_0": "attached", "acme_db_0.big": "attached", "acme_db_0.logs": "released"}
+    gone = converge(host, remove=["acme_db_0"])
+    assert sorted(volume["name"] for volume in gone["volumes"]) == ["acme_db_0", "acme_db_0.big", "acme_db_0.logs"]
+    assert {volume["state"] for volume in gone["volumes"]} == {"released"}
+    assert host.loops() == []
+    refused = converge(host, instance(more={"volumes": [{**logs, "path": "/data"}]}))
+    assert "volumes[0].path: /data is mounted twice" in refused["msg"]
+
+
+def test_a_writable_layer_limit_that_this_engine_cant_give_is_refused_before_any_change(host):
+    limit = observe(host)["engine"]["layer_limit"]
+    assert not limit["supported"], "this engine can; the test wants one on overlay2 and ext4"
+    result = converge(host, instance(more={"storage_opt": {"size": "1g"}}))
+    assert f"acme_db_0: storage_opt.size limits the writable layer, which the engine of {host.name} can't: " in result["msg"]
+    assert limit["reason"] in result["msg"]
+    assert host.sh(f"docker ps -aq; ls {POOL}/images") == ""
+
+
+def test_a_pool_that_promises_more_than_it_has_warns_when_it_runs_full(host):
+    more = int(host.sh(f"df -B1 --output=size {POOL} | tail -1")) * 2
+    assert converge(host, instance(disk=str(more)), disk_thin_ratio=1)["failed"]
+    thin = converge(host, instance(disk=str(more)), disk_thin_ratio=3, disk_warn_percent=0)
+    assert not thin["failed"], thin
+    assert "the file system of the pool is" in thin["warned"], thin
+    assert "(warning level 0%)" in thin["warned"]
+    assert "the file system of the pool is" not in converge(host, instance(disk=str(more)))["warned"]
+    counted = observe(host, disk_thin_ratio=3, reserved={"disk": "1g"})["resources"]["disk"]
+    assert counted == (more // 2 - (1 << 30)) * 3 + (1 << 30)
