@@ -57,6 +57,7 @@ sanity() {
   python=$PWD/.venv-$core/bin/python
   read -ra tests <<< "${TESTS:-}"
   say "---- sanity on ansible-core $core, Python ${python_of[$core]}"
+  say '     (NOT RUN: pslint. It needs PowerShell, and there is no PowerShell code here to look at)'
   # Without a list, the compile and import tests run on every Python on PATH that this core supports.
   for version in ${PYTHONS:-}; do versions+=(--python "$version"); done
   "$python" scripts/ansible_test_bootstrap.py
