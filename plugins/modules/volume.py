@@ -94,6 +94,7 @@ options:
         description:
           - A file on the host, such as V(/backup/acme_db_0.tar.zst), that shall hold a copy. One that exists is kept.
           - A sparse tar archive, compressed by its ending (V(.zst), V(.gz) or not), its checksum in C(FILE.sha256).
+          - How far it got is shown while it runs, and so it is for O(volumes[].restore).
         type: path
       restore:
         description: Take the content from the backup in this file, after checking it. Nothing may use the volume.

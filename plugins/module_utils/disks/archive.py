@@ -17,7 +17,7 @@ import os
 import shutil
 import subprocess
 
-from . import copies
+from . import copies, filesystems, progress
 from .errors import DiskError
 from .pool import write_durably
 
@@ -39,7 +39,10 @@ def back_up(pool, record, path, mounted):
     notes = os.path.join(pool.snapshots, f".new-{name}@backup.json")
     copies.require_room(pool, os.stat(pool.image(name)).st_blocks * 512, f"volume {name}: the copy for its backup")
     try:
+        size = os.stat(pool.image(name)).st_blocks * 512
+        progress.stage("copying", size)
         checksum = copies.consistent_copy(pool, name, image, mounted)
+        progress.stage("packing", size)
         with open(notes, "w", encoding="utf-8") as handle:
             json.dump({**record, "sha256": checksum}, handle, sort_keys=True)
         command = ["tar", "--sparse", "-C", pool.snapshots, *compress, "--transform", r"s,.*\.,volume.,", "-cf", "-",
@@ -66,11 +69,21 @@ def _write_through(command, path, name):
             for block in iter(lambda: tar.stdout.read(copies.CHUNK), b""):
                 target.write(block)
                 digest.update(block)
+                progress.reach(_bytes_read(tar.pid))
             words = tar.stderr.read().decode("utf-8", "replace")
         os.fsync(target.fileno())
     if tar.returncode:
         raise DiskError(f"volume {name}: its backup to {path} failed: {words.strip()[-300:]}; nothing was kept of it")
     return digest.hexdigest()
+
+
+def _bytes_read(pid):
+    """Return what a process has read by now: how far tar got in the disk, whatever the compressor makes of it."""
+    try:
+        with open(f"/proc/{pid}/io", encoding="ascii") as handle:
+            return int(handle.readline().split()[1])  # rchar
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def restore(pool, name, path):
@@ -85,19 +98,33 @@ def restore(pool, name, path):
     shutil.rmtree(folder, ignore_errors=True)
     os.mkdir(folder, 0o700)
     try:
-        # At boot this runs without Ansible.
-        # pylint: disable-next=ansible-bad-function
-        done = subprocess.run(["tar", "--sparse", "-C", folder, *_compressor(path), "-xf", path, "volume.json",
-                               "volume.img"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = _unpack(["tar", "--sparse", "-C", folder, *_compressor(path), "-xf", path, "volume.json", "volume.img"],
+                       os.path.join(folder, "volume.img"))
         if done.returncode:
             raise DiskError(f"volume {name}: its backup {path} can't be read: {done.stderr.strip()[-300:]}; "
                             "the volume is as it was")
         with open(os.path.join(folder, "volume.json"), encoding="utf-8") as handle:
             kept = json.load(handle)
+        progress.stage("copying", os.stat(os.path.join(folder, "volume.img")).st_blocks * 512)
         copies.replace_image(pool, name, os.path.join(folder, "volume.img"), kept["sha256"], f"backup {path}")
         return kept
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unpack(command, image):
+    """Run tar and count what it has unpacked; return its CompletedProcess."""
+    progress.stage("unpacking")
+    # At boot this runs without Ansible.
+    # pylint: disable-next=ansible-bad-function
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True, errors="replace") as tar:
+        while True:
+            try:
+                _nothing, words = tar.communicate(timeout=0.5)
+                return subprocess.CompletedProcess(command, tar.returncode, "", words)
+            except subprocess.TimeoutExpired:
+                progress.reach(filesystems.data_size(image))
 
 
 def _verify(path, name):
@@ -109,9 +136,11 @@ def _verify(path, name):
         raise DiskError(f"volume {name}: {path}.sha256 is missing, so its backup can't be checked; nothing was changed"
                         ) from None
     digest = hashlib.sha256()
+    progress.stage("checking", os.stat(path).st_size)
     with open(path, "rb", buffering=0) as handle:
         for block in iter(lambda: handle.read(copies.CHUNK), b""):
             digest.update(block)
+            progress.count(len(block))
     if digest.hexdigest() != expected:
         raise DiskError(f"volume {name}: its backup {path} is damaged (SHA-256 {digest.hexdigest()[:16]}, expected "
                         f"{expected[:16]}); nothing was changed")

@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 from ..sizes import human_size
-from . import kernel
+from . import kernel, progress
 from .errors import DiskError
 from .mkfs import data_ranges
 from .pool import now, sync_folder, write_durably
@@ -78,6 +78,7 @@ def sparse_copy(source, target):
             _count(digest, offset, data)
             if not shared:
                 _write_pages(writer.fileno(), offset, data)
+            progress.count(len(data))
         os.fsync(writer.fileno())
     return digest.hexdigest()
 

@@ -36,6 +36,8 @@ MOVED = "moved"
 # The folder inside each file system that is handed to the container. It exists nowhere else, so an engine that is
 # told to bind it can't start a container on the empty mount point of a disk that failed to mount.
 DATA = "data"
+# Lies in the folder that a pool's own device is mounted over, with the device's name in it.
+NOT_MOUNTED = ".device-not-mounted"
 _FOLDERS = ("images", "mounts", "records", "templates", "snapshots")
 
 
@@ -99,6 +101,19 @@ class Pool:
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         for folder in _FOLDERS:
             os.makedirs(os.path.join(self.path, folder), mode=0o700, exist_ok=True)
+
+    def require_device(self):
+        """Raise DiskError when the pool's own device is not mounted: what is seen is an empty folder, not the pool.
+
+        The role ``storage`` leaves the mark in the folder that the device hides.
+        """
+        try:
+            with open(os.path.join(self.path, NOT_MOUNTED), encoding="utf-8") as handle:
+                device = handle.read().strip()
+        except FileNotFoundError:
+            return
+        raise DiskError(f"the pool {self.path} lies on {device}, which is not mounted; its disks are not seen, and no "
+                        "new ones are made in their place. Mount it first; nothing was changed")
 
     @property
     def exists(self):

@@ -10,7 +10,7 @@ import os
 import traceback
 
 from ..errors import InvalidInput, StowageError
-from . import copies, filesystems, loop_supply
+from . import copies, filesystems, loop_supply, progress
 from .decide import Seen, decide
 from .kernel import mounts_below
 from .mkfs import Maker
@@ -92,6 +92,7 @@ def converge(settings, wanted):
         any change. What fails later fails for one volume and is said in its result.
     """
     _refuse_nonsense(wanted)
+    settings.pool.require_device()
     if settings.check_mode:
         return _converge(settings, wanted)
     settings.pool.prepare()
@@ -121,6 +122,8 @@ def _converge(settings, wanted):
     strays = find_strays(pool, sight, records, broken, settings.fleet)
     if _mend(settings, wanted, strays):
         sight, (records, broken) = Sight.look(pool), pool.read_records()
+    if not settings.check_mode:
+        progress.clear(pool)
     named = {volume.name for volume in wanted}
     if settings.keep_days is not None:
         wanted = wanted + [late for late in overdue(records, settings.keep_days, settings.fleet)
@@ -296,6 +299,7 @@ def list_volumes(path=DEFAULT_POOL):
     Used by ``host_info``: reads records and the mount table only.
     """
     pool = Pool(path)
+    pool.require_device()
     if not pool.exists:
         return []
     mounted = {mount.target for mount in mounts_below(pool.mounts)}

@@ -21,7 +21,7 @@ import pwd
 import stat
 import time
 
-from . import archive, copies, filesystems, kernel
+from . import archive, copies, filesystems, kernel, progress
 from .errors import DamagedVolume, DiskError, VolumeBusy
 from .pool import ATTACHED, RELEASED, empty_record, now, sync_folder
 
@@ -325,10 +325,12 @@ class Volume:
         self._keep({**self.record, "size": os.stat(self.pool.image(self.name)).st_size})
 
     def _do_backup(self):
-        archive.back_up(self.pool, self.record, self.wanted.backup, self._mounted())
+        with progress.reporting(self.pool, self.name):
+            archive.back_up(self.pool, self.record, self.wanted.backup, self._mounted())
 
     def _do_restore(self):
-        kept = archive.restore(self.pool, self.name, self.wanted.restore)
+        with progress.reporting(self.pool, self.name):
+            kept = archive.restore(self.pool, self.name, self.wanted.restore)
         base = self.record or {**empty_record(self.name), "created_at": now(), "fleet": self.wanted.fleet,
                                **{key: kept[key] for key in ("path", "owner", "group", "mode", "options")}}
         record = {**base, "fs": kept["fs"], "uuid": kept["uuid"],
