@@ -249,6 +249,7 @@ DATA_SPEC = {
     "owner": TEXT,
     "group": TEXT,
     "mode": TEXT,
+    "snapshots": {"type": "int"},
 }
 # Further disks of an instance, each with a size of its own.
 VOLUME_SPEC = {

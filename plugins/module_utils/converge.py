@@ -77,6 +77,7 @@ class _Run:
         self._pool = pool
         self._engine = Engine(params["docker_host"], params["engine_timeout"])
         self._mended = False
+        self._updates = {}
         self._disks = InstanceDisks(params, check)
 
     def converge(self, jobs):
@@ -101,6 +102,10 @@ class _Run:
         self._disks.refuse_impossible(jobs)
         if any(job.instance.get("storage_opt") for job in jobs):
             refuse_limits(jobs, layer_limit(self._engine.info()), self._host)
+        self._updates = {job.name: job.instance["digest"] for job in jobs if job.name in owned.instances
+                         and job.instance.get("digest")
+                         and (current_spec(owned.instances[job.name], records) or {}).get("digest")
+                         != job.instance["digest"]}
         before = dict(records)
         self._mended = bool(owned.unborn or owned.orphaned)
         if not self._check:
@@ -153,6 +158,7 @@ class _Run:
         """Removals first; then owners of cores, after those who share have left them; then those who share."""
         results = list(self._pool.map(converger.remove, self._params["remove"]))
         self._fail(results, self._disks.let_go([result.name for result in results if not result.failed]))
+        self._disks.updates = self._updates
         missing = self._disks.provide(jobs)
         # Whose disk failed is held back as it is; the others go on.
         held = [Result(job.name) for job in jobs if job.name in missing]

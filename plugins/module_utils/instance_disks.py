@@ -65,6 +65,8 @@ class InstanceDisks:
         """Take the module's options; ``check`` touches nothing."""
         self._params = params
         self._check = check
+        #: {instance: digest} of those whose container is about to be updated.
+        self.updates = {}
         self.results = []
         self.warnings = []
 
@@ -122,14 +124,19 @@ class InstanceDisks:
         fleet, wanted = self._params["fleet"], []
         for job in jobs:
             given = job.instance
+            disks = [{**volume, "name": volume_name(job.name, volume["name"])} for volume in given.get("volumes") or []]
             if given.get("data"):
-                wanted.append(Wanted(job.name, size=parse_size(given["disk"]), fleet=fleet, instance=job.name,
-                                     **given["data"]))
-            for volume in given.get("volumes") or []:
-                rest = {key: value for key, value in volume.items() if key not in ("name", "size")}
-                wanted.append(Wanted(volume_name(job.name, volume["name"]), size=parse_size(volume["size"]),
-                                     fleet=fleet, instance=job.name, **rest))
+                disks.insert(0, {**given["data"], "name": job.name, "size": given["disk"]})
+            wanted += [Wanted(disk["name"], size=parse_size(disk["size"]), fleet=fleet, instance=job.name,
+                              **{key: disk.get(key) for key in ("path", "fs", "owner", "group", "mode")},
+                              **self._snapshot(job.name, disk.get("snapshots"))) for disk in disks]
         return wanted
+
+    def _snapshot(self, instance, keep):
+        """Return what is to be kept of a disk before an update of its container; the name makes a second run no-op."""
+        if not keep or instance not in self.updates:
+            return {}
+        return {"snapshot": f"before-{self.updates[instance]}", "keep_snapshots": keep}
 
     def _settings(self, check, keep_days=None):
         params = self._params

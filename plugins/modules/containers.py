@@ -119,6 +119,9 @@ options:
           mode:
             description: Mode of its folder in octal, such as V("0700"), like O(instances[].data.owner).
             type: str
+          snapshots:
+            description: Take a snapshot before each update of the container, and keep so many. None if not set.
+            type: int
       volumes:
         description:
           - Further disks of its own, each a file system of its own size that lives, stays and moves like the first.
@@ -151,6 +154,9 @@ options:
           mode:
             description: Mode of its folder, like O(instances[].data.mode).
             type: str
+          snapshots:
+            description: Snapshots before updates, like O(instances[].data.snapshots).
+            type: int
       resources:
         description: Further named resources promised to it, with their amounts.
         type: dict
