@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from . import filesystems, kernel
@@ -75,7 +76,7 @@ class Sight:
         image = self.pool.image(name)
         mount = self.mount_of(name)
         return Seen(record, _size(image), _is_half_made(self.pool, name, record), mount is not None,
-                    stopped_because(mount) if mount else "")
+                    (stopped_because(mount) or _refuses(self.pool.data(name))) if mount else "")
 
 
 def stopped_because(mount):
@@ -85,6 +86,16 @@ def stopped_because(mount):
             return reason
     if "ro" in mount.super_options and "ro" not in mount.options:
         return "it went read-only after an error"
+    return ""
+
+
+def _refuses(path):
+    """Return why a mounted file system answers nothing any more, or '': xfs says so in no option."""
+    try:
+        os.stat(path)
+    except OSError as exc:
+        if exc.errno in (errno.EIO, errno.EUCLEAN):
+            return f"an error shut it down ({exc.strerror})"
     return ""
 
 
