@@ -81,7 +81,7 @@ def _json(data):
 
 
 def read_archive(path):
-    """Return {id, tags, labels} of the first image in an archive.
+    """Return {id, tags, labels, layers} of the first image in an archive; layers by the digests of their content.
 
     :raises HostError: when the file is no image archive.
     """
@@ -91,8 +91,13 @@ def read_archive(path):
             raw = archive.extractfile(manifest["Config"]).read()
     except (OSError, KeyError, IndexError, ValueError, tarfile.TarError) as error:
         raise HostError(f"{path} is not an image archive that docker load would take: {error}") from error
-    labels = (json.loads(raw).get("config") or {}).get("Labels") or {}
-    return {"id": f"sha256:{hashlib.sha256(raw).hexdigest()}", "tags": manifest.get("RepoTags") or [], "labels": labels}
+    config = json.loads(raw)
+    return {
+        "id": f"sha256:{hashlib.sha256(raw).hexdigest()}",
+        "tags": manifest.get("RepoTags") or [],
+        "labels": (config.get("config") or {}).get("Labels") or {},
+        "layers": (config.get("rootfs") or {}).get("diff_ids") or [],
+    }
 
 
 @contextlib.contextmanager

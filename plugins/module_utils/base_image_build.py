@@ -76,6 +76,16 @@ class Builder:
         """Path of the archive that the cache has, or would have, of this recipe."""
         return os.path.join(self.cache_dir, f"{self.recipe.root_digest}-{self.recipe.digest}.tar")
 
+    def archive_of(self, image):
+        """Return the path of the cached archive of ``image`` (None: of this recipe), or nothing.
+
+        A build is not always the same to the last byte. Where others built the image that the engine has, the cache
+        holds another one of the same recipe, and hosts would be given what they then don't know.
+        """
+        if not os.path.exists(self.cached):
+            return ""
+        return self.cached if image is None or read_archive(self.cached)["layers"] == image["layers"] else ""
+
     def _cached_archive(self):
         path = self.cached
         if os.path.exists(path) and not self.force and self.recipe.name in read_archive(path)["tags"]:
@@ -191,7 +201,7 @@ def run(options, check_mode):
             "digest": builder.recipe.digest,
             "content": (image or {}).get("content", ""),
         },
-        "cached": builder.cached if os.path.exists(builder.cached) else "",
+        "cached": builder.archive_of(image),
         "diff": {
             "before_header": builder.recipe.name,
             "after_header": builder.recipe.name,

@@ -35,7 +35,7 @@ class ImageStore:
         return cls(StreamingEngine(address or os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET, timeout=_TIMEOUT))
 
     def find(self, name):
-        """Return {id, labels, size, architecture, content} of an image, or None.
+        """Return {id, labels, size, architecture, layers, content} of an image, or None.
 
         ``content`` is a digest of its layers and configuration: engines that keep images in containerd give the same
         image another id than those that don't.
@@ -49,6 +49,7 @@ class ImageStore:
             "labels": (found.get("Config") or {}).get("Labels") or {},
             "size": found.get("Size", 0),
             "architecture": found.get("Architecture", ""),
+            "layers": (found.get("RootFS") or {}).get("Layers") or [],
             "content": _content_digest(found),
         }
 

@@ -112,6 +112,15 @@ def test_the_cache_keeps_one_archive_of_an_image(mmdebstrap):
     assert sorted(tags) == [["shop/other:1"], ["shop/small:1"]]
 
 
+def test_the_cached_archive_of_another_build_is_not_given_away(mmdebstrap):
+    builder = Builder(recipe(), str(mmdebstrap / "cache"), archive=str(mmdebstrap / "out.tar"))
+    assert builder.archive_of(None) == ""
+    builder.make(["archive"])
+    layers = read_archive(builder.cached)["layers"]
+    assert builder.archive_of(None) == builder.archive_of({"layers": layers}) == builder.cached
+    assert builder.archive_of({"layers": ["sha256:built by somebody else"]}) == ""
+
+
 def test_force_builds_again(mmdebstrap):
     for force in (False, True):
         builder = Builder(recipe(), str(mmdebstrap / "cache"), archive=str(mmdebstrap / "out.tar"), force=force)
