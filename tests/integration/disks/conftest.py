@@ -60,10 +60,10 @@ class Host:
         return {**result, "failed": done.stdout[start:].startswith(f"{self.name} | FAILED!"),
                 "warned": " ".join(done.stderr.split())}
 
-    def container(self, name, volume, script):
+    def container(self, name, volume, script, pool=POOL):
         """Start a container with a volume at /data, the way the module ``containers`` mounts it."""
         self.sh(f"docker run -d --name {name} --restart unless-stopped --network none "
-                f"--mount type=bind,source={POOL}/mounts/{volume}/data,target=/data disktest /bin/sh -c '{script}'")
+                f"--mount type=bind,source={pool}/mounts/{volume}/data,target=/data disktest /bin/sh -c '{script}'")
 
     def loops(self):
         """Return the images of the pool that loop devices hold; other hosts on this kernel show theirs here too."""
@@ -86,6 +86,11 @@ class Host:
         """Take the power away and bring it back."""
         run("docker", "kill", self.name)
         self.boot()
+
+    def reboot(self):
+        """Shut it down in order and start it again."""
+        run("docker", "restart", "-t", "60", self.name)
+        self.wait("systemctl is-active docker && docker version")
 
     def boot(self):
         """Start the host and wait until its engine answers."""

@@ -66,8 +66,11 @@ def test_growing_a_used_ext4_works_or_is_refused_before_any_change(host):
     if result["failed"]:
         assert "CAP_SYS_RESOURCE" in result["msg"]
         assert host.sh(f"stat -c %s {POOL}/images/acme_db_0.img") == str(64 << 20)
-    else:
-        assert result["volumes"][0]["action"] == "grow"
+        host.sh("docker stop -t 0 user")
+        result = host.volume(volume(size="128m"))
+        host.sh("docker start user")
+    assert result["volumes"][0]["action"] == "grow", result
+    assert int(host.sh("docker exec user df -m /data | tail -1 | awk '{print $2}'")) > 100
 
 
 def test_what_was_flushed_survives_a_power_cut_and_containers_find_their_disks(host):
@@ -101,19 +104,24 @@ def test_a_file_system_shut_down_under_writes_keeps_what_was_flushed(host):
 
 
 def test_a_damaged_disk_is_named_and_its_container_held_back_while_others_start(host):
-    host.volume(volume("acme_db_0"), volume("acme_db_1"))
-    for index in (0, 1):
+    volumes = [volume("acme_db_0"), volume("acme_db_1"), volume("acme_db_2", size="300m", fs="xfs")]
+    host.volume(*volumes)
+    for index in (0, 1, 2):
         host.container(f"c{index}", f"acme_db_{index}", "sleep 600")
-    run_stop = f"systemctl stop docker.socket docker; umount {POOL}/mounts/acme_db_0; "
-    host.sh(run_stop + f"dd if=/dev/urandom of={POOL}/images/acme_db_0.img bs=1M count=63 conv=notrunc status=none")
+    spoil = "dd if=/dev/urandom bs=1M count=63 conv=notrunc status=none of="
+    host.sh(f"systemctl stop docker.socket docker; cd {POOL}; umount mounts/acme_db_0 mounts/acme_db_2; "
+            f"{spoil}images/acme_db_0.img; {spoil}images/acme_db_2.img")
     host.power_cut()
     host.wait("test $(docker ps -q | wc -l) = 1")
     assert host.sh("docker ps --format '{{.Names}}'") == "c1"
     assert host.sh("docker start c0 2>&1 || true").count("exist")
-    assert "acme_db_0" in host.sh("journalctl -u stowage-volumes -b --no-pager | grep damaged")
-    result = host.volume(volume("acme_db_0"), volume("acme_db_1"))
-    assert [entry["failed"] for entry in result["volumes"]] == [True, False]
-    assert "volume acme_db_0: its superblock is damaged" in result["msg"]
+    named = host.sh("journalctl -u stowage-volumes -b --no-pager | grep damaged")
+    assert "acme_db_0" in named
+    assert "acme_db_2" in named
+    result = host.volume(*volumes)
+    assert [entry["failed"] for entry in result["volumes"]] == [True, False, True]
+    for index in (0, 2):
+        assert f"volume acme_db_{index}: its superblock is damaged" in result["msg"]
 
 
 def test_a_lost_superblock_is_repaired_by_force_with_a_way_back(host):
@@ -126,6 +134,30 @@ def test_a_lost_superblock_is_repaired_by_force_with_a_way_back(host):
     assert not mended["failed"], mended
     assert host.sh(f"cat {POOL}/mounts/acme_db_0/data/file") == "precious"
     assert host.sh(f"ls {POOL}/snapshots | grep -c e2undo") == "1"
+
+
+def test_what_the_checker_calls_safe_is_repaired_without_asking(host):
+    host.volume(volume("acme_db_0"), volume("acme_db_1", size="300m", fs="xfs"))
+    host.sh(f"""cd {POOL}; echo precious | tee mounts/acme_db_0/data/file > mounts/acme_db_1/data/file; sync
+    python3 -c 'import fcntl, os, struct; fcntl.ioctl(os.open("mounts/acme_db_1", 0), 0x8004587D, struct.pack("I", 2))'
+    umount mounts/acme_db_0; debugfs -w -R 'ssv free_blocks_count 7' images/acme_db_0.img
+    debugfs -w -R 'ssv state 2' images/acme_db_0.img""")
+    mended = host.volume(volume("acme_db_0"), volume("acme_db_1", size="300m"))
+    assert not mended["failed"], mended
+    assert "checked and repaired" in mended["volumes"][0]["msg"]
+    assert mended["volumes"][1]["actions"] == ["unmount", "check", "mount"]
+    assert host.sh(f"cat {POOL}/mounts/*/data/file") == "precious\nprecious"
+
+
+def test_a_lost_xfs_superblock_is_repaired_by_force_with_a_way_back(host):
+    host.volume(volume(size="300m", fs="xfs"))
+    host.sh(f"echo precious > {POOL}/mounts/acme_db_0/data/file; umount {POOL}/mounts/acme_db_0; "
+            f"dd if=/dev/zero of={POOL}/images/acme_db_0.img bs=512 count=1 conv=notrunc status=none")
+    assert "its superblock is damaged" in host.volume(volume(size="300m"))["msg"]
+    mended = host.volume(volume(size="300m"), repair="force")
+    assert not mended["failed"], mended
+    assert host.sh(f"cat {POOL}/mounts/acme_db_0/data/file") == "precious"
+    assert host.sh(f"ls {POOL}/snapshots | grep -c before-repair.*img") == "1"
 
 
 def test_what_hangs_loose_is_found_again_after_a_repair_by_force(host):
@@ -194,7 +226,7 @@ def test_sixty_volumes_on_a_host(host):
     assert sum(entry["action"] == "create" for entry in done["volumes"]) == 60
     assert len(host.loops()) == 60
     assert not host.volume(*many)["changed"]
-    host.power_cut()
+    host.reboot()
     assert len(host.loops()) == 60
     assert host.sh(f"python3 {PROGRAM} check") == "60 volumes in use, 0 problems"
 
