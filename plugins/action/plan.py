@@ -24,6 +24,7 @@ from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.kept import 
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.layers import unlimited_layers
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import for_engines
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import Planned, make_plan
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.policies import build_policies
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.scope import find_held
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.state import Desired
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.travel import Travel, Travels, find_travels
@@ -115,7 +116,8 @@ class ActionModule(ActionBase):
                 "msg": f"{len(stranded)} instances would lose sight of their data, and nothing was touched. Let them "
                 f"stay, or set stowage_placement.leave_data to true to start them on empty disks.\n{texts}",
             }
-        return self._planned(desired, planned, held, allowed, notes, diff, travels.moves)
+        isolation = build_policies(desired, planned.plan["instances"], fleet.observations, held, allowed)
+        return {**self._planned(desired, planned, held, allowed, notes, diff, travels.moves), "isolation": isolation}
 
     def _planned(
         self,

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from .container_options import FROM_ENGINE, FROM_IMAGE, OPTIONS, Option
 from .container_values import is_anonymous, make_address
 from .errors import InvalidInput
+from .isolation.policy import RUNTIME_NAME
+from .isolation.rules import mac_of
 from .labels import SPEC, instance_labels
 
 UNLIMITED_SWAP = -1
@@ -85,6 +87,9 @@ def payload(instance, made, fleet, spec, carried=()):
     if network and network not in ("bridge", "host", "none"):
         address = instance.get("address")
         endpoint = {"IPAMConfig": {"IPv4Address": make_address(address)}} if address else {}
+        if address and instance.get("runtime") == RUNTIME_NAME:
+            # Peers believe a packet only from this MAC. Engines before 28 take it without being told.
+            endpoint["MacAddress"] = mac_of(make_address(address))
         result["NetworkingConfig"] = {"EndpointsConfig": {network: endpoint}}
     return {"Image": instance["image"], **config, **result}
 

@@ -233,6 +233,7 @@ OPTIONS = (
     Option("shm_size", TEXT, (HOST, "ShmSize"), _own(parse_size), v.as_number, FROM_ENGINE),
     Option("pids_limit", {"type": "int"}, (HOST, "PidsLimit"), show=v.as_limit, live=True),
     Option("init", {"type": "bool"}, (HOST, "Init")),
+    Option("runtime", TEXT, (HOST, "Runtime"), show=v.as_text, unset=FROM_ENGINE),
     Option("tty", OFF, ("Config", "Tty"), show=bool, unset=False),
     Option("interactive", OFF, ("Config", "OpenStdin"), show=bool, unset=False),
     Option("hostname", TEXT, ("Config", "Hostname"), _hostname, always=True),

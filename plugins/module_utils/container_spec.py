@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .container_options import INSTANCE_SPEC
 from .engine import ENGINE_SPEC
+from .isolation.policy import POLICY_SPEC
 
 STATE_DIR = "/var/lib/stowage"
 POOL = "/var/lib/stowage/pool"
@@ -33,6 +34,7 @@ MODULE_SPEC = {
     "remove": {"type": "list", "elements": "str", "default": []},
     "networks": {"type": "list", "elements": "dict", "options": NETWORK_SPEC, "default": []},
     "prune_networks": {"type": "bool", "default": False},
+    "isolation": POLICY_SPEC,
     "plan": {"type": "dict", "options": PLAN_SPEC},
     "claim": {"type": "bool", "default": False},
     "ledger": {"type": "dict", "default": {}},

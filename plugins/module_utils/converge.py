@@ -17,10 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from . import guard
 from .capacity import disk, memory, named_amounts, promisable, usable_cpus
 from .engine import Engine
-from .errors import PlanRefused
+from .errors import HostError, PlanRefused
 from .images import Images
 from .instance import Converger, Result
 from .instance_disks import InstanceDisks
+from .isolation.policy import RUNTIME_NAME, Policy
 from .ledger import check_plan, is_claimed, read_ledger, read_records, write_ledger, write_records
 from .lock import host_lock
 from .networks import Networks
@@ -79,6 +80,7 @@ class _Run:
         self._mended = False
         self._updates = {}
         self._disks = InstanceDisks(params, check)
+        self._policy = Policy(params["isolation"])
 
     def converge(self, jobs):
         params = self._params
@@ -102,6 +104,7 @@ class _Run:
         self._disks.refuse_impossible(jobs)
         if any(job.instance.get("storage_opt") for job in jobs):
             refuse_limits(jobs, layer_limit(self._engine.info()), self._host)
+        self._refuse_missing_runtime(jobs)
         self._updates = {job.name: job.instance["digest"] for job in jobs if job.name in owned.instances
                          and job.instance.get("digest")
                          and (current_spec(owned.instances[job.name], records) or {}).get("digest")
@@ -113,7 +116,8 @@ class _Run:
         networks = Networks(self._engine, params["fleet"], self._check)
         network_results = networks.ensure(params["networks"])
         images = Images(self._engine, params["pull"], self._host, self._check)
-        converger = Converger(self._engine, owned, inspections, records, images, networks, self._check)
+        converger = Converger(self._engine, owned, inspections, records, images, networks,
+                              self._policy, self._check)
         try:
             results = self._converge_all(converger, jobs)
         finally:
@@ -124,6 +128,14 @@ class _Run:
         if params["prune_networks"]:
             network_results += networks.prune(params["networks"])
         return network_results, results
+
+    def _refuse_missing_runtime(self, jobs):
+        """Refuse, before the first change, containers whose network this engine can't filter."""
+        if self._check or RUNTIME_NAME not in [job.instance.get("runtime") for job in jobs]:
+            return
+        if RUNTIME_NAME not in (self._engine.info().get("Runtimes") or {}):
+            raise HostError(f"The engine of {self._host} has no runtime {RUNTIME_NAME}, which isolates containers, and "
+                            "nothing was changed; run the playbook site with --tags network,engine first")
 
     def _inspect(self, owned, records, jobs):
         """Look closely at what is to change, and at what only a close look tells the cores of."""

@@ -13,6 +13,7 @@ from .container_values import parse_cpulist
 from .disks.runner import list_volumes
 from .engine import ENGINE_SPEC, Engine, NotFound
 from .errors import HostError, InvalidInput
+from .host_addresses import own_addresses
 from .ledger import read_ledger, read_records
 from .naming import check_name
 from .owned import Owned, current_spec, identity
@@ -53,6 +54,7 @@ def observe(params):
         "engine": _engine(engine, info),
         "machine": _machine(info),
         "cpus": topology(),
+        "addresses": own_addresses(),
         "resources": {**named, "memory": memory(), "disk": room},
         "reserved": reserved,
         "labels": {str(name): _label(value) for name, value in params["labels"].items()},

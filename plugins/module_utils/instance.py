@@ -77,13 +77,14 @@ class Result:
 class Converger:
     """Brings single containers of one host to what is wanted. Used by several threads, one container each."""
 
-    def __init__(self, engine, owned, inspections, records, images, networks, check):
+    def __init__(self, engine, owned, inspections, records, images, networks, policy, check):
         self._engine = engine
         self._owned = owned
         self._inspections = inspections
         self._records = records
         self._images = images
         self._networks = networks
+        self._policy = policy
         self._check = check
 
     def converge(self, job):
@@ -125,10 +126,13 @@ class Converger:
             return
         result.ident = self._engine.create(job.name, payload(job.instance, job.made, self._owned.fleet, job.spec))
         if job.instance["state"] == "started":
-            self._start(result.ident, result)
+            self._start(job, result.ident, result)
 
-    def _start(self, ident, result):
+    def _start(self, job, ident, result):
         """Start a container. The one place where that is done: what must be there before goes here."""
+        cluster = job.instance["cluster"]
+        if self._policy.covers(cluster):
+            self._policy.remember(ident, job.name, cluster)
         self._engine.start(ident)
         result.started = time.monotonic()
 
@@ -181,7 +185,7 @@ class Converger:
                 if state == "paused":
                     self._engine.unpause(container["Id"])
                 else:
-                    self._start(container["Id"], result)
+                    self._start(job, container["Id"], result)
         elif job.instance["state"] != "started" and state in _ACTIVE:
             result.did("stopped", f"it was {state}")
             result.differ([Difference("state", state, "exited")])
@@ -216,12 +220,13 @@ class Converger:
         self._engine.rename(ident, job.name)
         if job.instance["state"] == "started":
             try:
-                self._start(ident, result)
-            except EngineError as error:
+                self._start(job, ident, result)
+            except StowageError as error:
                 self._put_back(job, container, ident)
                 raise EngineError(f"the new container did not start, so the old one was put back: {error}") from error
         result.ident = ident
         self._engine.remove(container["Id"], volumes=False)
+        self._policy.forget(container["Id"])
         if left:
             result.notes.append(f"kept for their data, used by nothing now: volumes {', '.join(left)}")
 
@@ -282,6 +287,7 @@ class Converger:
             if mount.get("Type") == "volume" and is_anonymous(mount.get("Name")):
                 self._engine.remove_volume(mount["Name"])
         self._records.pop(container["Id"], None)
+        self._policy.forget(container["Id"])
 
 
 def grace_of(container):

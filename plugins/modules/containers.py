@@ -349,6 +349,9 @@ options:
       init:
         description: Whether the engine's small init runs as process 1. The engine's default if not set.
         type: bool
+      runtime:
+        description: Name of the engine's runtime that runs it. C(stowage) is the one that filters its network.
+        type: str
       tty:
         description: Whether it gets a terminal.
         type: bool
@@ -422,6 +425,26 @@ options:
         description: Further options of the driver.
         type: dict
         default: {}
+  isolation:
+    description:
+      - Who may talk to whom. The containers of the clusters named here get their packet filter before they start.
+      - Such containers need O(instances[].runtime=stowage); see M(stowage.fleet.isolation).
+    type: dict
+    suboptions:
+      clusters:
+        description: The clusters that are isolated, as O(stowage.fleet.isolation#module:policy.clusters) has them.
+        type: dict
+        default: {}
+      protected:
+        description: Addresses that only a rule opens which names them.
+        type: list
+        elements: str
+        default: []
+      gateways:
+        description: Routers of the networks.
+        type: list
+        elements: str
+        default: []
   prune_networks:
     description: Remove networks of this fleet that O(networks) does not list and that no container uses.
     type: bool

@@ -100,6 +100,10 @@ host:
     machine:
       description: What tells this machine, while it is up, from all others.
       type: str
+    addresses:
+      description: All addresses of the host itself, which isolated containers are kept away from.
+      type: list
+      elements: str
     cpus:
       description:
         - The logical CPUs that are online and that the host may use, each with C(id), C(core), C(socket), C(node).

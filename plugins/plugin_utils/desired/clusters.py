@@ -9,19 +9,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from .complaints import Complaints, join
+from .isolation import check_rules_of, read_isolation
 
 VARIABLE = "stowage_clusters"
 STATES = ("started", "stopped", "reserved", "absent")
-CLUSTER_KEYS = ("state", "network", "groups")
+CLUSTER_KEYS = ("state", "network", "groups", "isolation", "allow")
 GROUP_KEYS = ("count", "type", "grade", "network", "requires", "update", "placement")
 
 
 def read_clusters(
     value: Any, grades: Iterable[str], types: Iterable[str], networks: Iterable[str], complaints: Complaints
 ) -> dict[str, dict[str, Any]]:
-    """Return the clusters with every default filled in: state, network, count, requires."""
+    """Return the clusters with every default filled in: state, network, count, requires, isolation."""
     clusters = {}
-    for name, item in complaints.named(VARIABLE, value).items():
+    given_clusters = complaints.named(VARIABLE, value)
+    for name, item in given_clusters.items():
         path = join(VARIABLE, name)
         given = complaints.mapping(path, item, CLUSTER_KEYS)
         network = _read_network(join(path, "network"), given.get("network"), networks, None, complaints)
@@ -32,10 +34,12 @@ def read_clusters(
         clusters[name] = {
             "state": complaints.choice(join(path, "state"), given.get("state") or "started", STATES, "started"),
             "groups": groups,
+            **read_isolation(path, given, given_clusters, complaints),
         }
         for group, spec in groups.items():
             _check_references(join(join(path, "groups"), group), spec, grades, types, networks, complaints)
         _check_requires(join(path, "groups"), groups, complaints)
+    check_rules_of(clusters, VARIABLE, complaints)
     return clusters
 
 

@@ -12,6 +12,7 @@ from ...module_utils.labels import digest
 from ...module_utils.naming import instance_name
 from .complaints import Complaints, join
 from .grades import claims_of
+from .isolation import isolate
 from .kept import extra_disk
 from .state import Desired
 from .types import VARIABLE, check_options
@@ -81,6 +82,9 @@ class Options:
         filled = fill(self._desired.types[group["type"]], self._render, path, own, variables)
         if not own.sentences:
             check_options(path, filled, own)
+        isolated = self._desired.clusters[instance["cluster"]]["isolation"]
+        if isolated and not own.sentences:
+            isolate(filled, path, own)
         for sentence in own.sentences:
             where, _colon, what = sentence.partition(": ")
             self._complaints.add(where, f"{what} (as {instance['cluster']}/{instance['group']} uses it)")

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings the packet filters of a host's containers to what the policy says: what the module isolation does."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
+from ..engine import Engine, NotFound
+from ..errors import StowageError
+from ..labels import CLUSTER
+from ..lock import host_lock
+from ..owned import Owned
+from . import namespace, specs
+from .policy import RUNTIME_NAME, Policy
+
+_PARALLEL = 8
+
+
+def converge_isolation(params, check):
+    """Do what the module was asked for and return its result; ``failed`` and ``msg`` are set when a container failed.
+
+    :raises StowageError: when nothing could be started, and so nothing was changed.
+    """
+    policy = Policy(params["policy"])
+    engine = Engine(params["docker_host"], params["engine_timeout"])
+    lock = contextlib.nullcontext() if check else host_lock(params["fleet"], params["by"], params["lock_timeout"])
+    with lock:
+        listed = engine.list_containers()
+        owned = Owned(listed, params["fleet"])
+        wanted = {name: container for name, container in owned.instances.items() if _concerns(policy, name, container)}
+        with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+            results = list(pool.map(lambda item: _one(engine, policy, item, check), sorted(wanted.items())))
+        results += _forget({container["Id"] for container in listed}, check)
+    return _report(results)
+
+
+def _concerns(policy, name, listed):
+    cluster = (listed.get("Labels") or {}).get(CLUSTER)
+    return policy.covers(cluster) and policy.knows(name, cluster)
+
+
+def _one(engine, policy, item, check):
+    name, listed = item
+    result = {"name": name, "id": listed["Id"], "action": "none", "changed": False, "failed": False, "msg": ""}
+    try:
+        _bring(engine, policy, result, listed["Labels"][CLUSTER], check)
+    except NotFound:
+        result["msg"] = "it went away meanwhile"
+    except StowageError as error:
+        result.update(failed=True, msg=error.message)
+    return result
+
+
+def _bring(engine, policy, result, cluster, check):
+    name, ident = result["name"], result["id"]
+    container = engine.inspect(ident)
+    known = (specs.read(ident) or {}).get("rules", "")
+    text = policy.rules_of(name, cluster)
+    if known != text:
+        result.update(action="written", changed=True, diff={"before": known, "after": text})
+        if not check:
+            policy.remember(ident, name, cluster)
+    pid = _process(container)
+    try:
+        if pid and (known != text or _drifted(ident, pid)):
+            result.update(action="loaded", changed=True)
+            if not check:
+                load(ident, pid, text)
+    except StowageError:
+        # Whatever starts it again loads the file that was just written.
+        if _process(engine.inspect(ident)) == pid:
+            raise
+    if container["HostConfig"].get("Runtime") != RUNTIME_NAME:
+        result["msg"] = (f"its filter does not outlive a restart: it was made without the runtime {RUNTIME_NAME}, "
+                         "which its next update gives it")
+
+
+def _process(container):
+    """Return the process whose namespace can be looked into, or 0: one that is being restarted has none."""
+    state = container["State"]
+    return state["Pid"] if state["Running"] and not state.get("Restarting") else 0
+
+
+def load(ident, pid, text):
+    """Load a filter into a running container's namespace, and note what the kernel made of it."""
+    namespace.load(pid, text)
+    specs.note_loaded(ident, namespace.fingerprint(pid))
+
+
+def _drifted(ident, pid):
+    noted = specs.loaded(ident)
+    return noted is None or noted != namespace.fingerprint(pid)
+
+
+def _forget(present, check):
+    """Forget containers that are gone, whoever owned them: their filters went with their namespaces."""
+    results = []
+    for ident in specs.known():
+        if ident in present:
+            continue
+        name = ident[:12]
+        with contextlib.suppress(StowageError):
+            name = (specs.read(ident) or {}).get("name", name)
+        if not check:
+            specs.forget(ident)
+        results.append({"name": name, "id": ident, "action": "forgotten", "changed": True, "failed": False,
+                        "msg": "the container is gone"})
+    return results
+
+
+def _report(results):
+    changed = [result for result in results if result["changed"]]
+    report = {
+        "changed": bool(changed),
+        "containers": results,
+        "diff": [{"before_header": f"filter of {result['name']}", "after_header": f"filter of {result['name']}",
+                  **result["diff"]} for result in changed if result.get("diff")],
+        "warnings": [f"{result['name']}: {result['msg']}" for result in results
+                     if result["msg"] and not result["failed"] and result["action"] != "forgotten"],
+    }
+    failures = [f"{result['name']}: {result['msg']}" for result in results if result["failed"]]
+    if failures:
+        report.update(failed=True, msg=f"{len(failures)} of {len(results)} failed. {' | '.join(failures)}")
+    return report

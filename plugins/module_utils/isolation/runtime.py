@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs on the host without Ansible: it stands between the engine and its OCI runtime when a container is made.
+
+The engine calls the runtime ``stowage`` (a shell script beside this program) as it would call runc. Making a container
+passes through here: a hook is added to its bundle, and runc goes on. The hook runs when the container's network
+namespace is there and nothing of the container runs yet, first of all hooks: the filter stands before the interfaces.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from ..errors import StowageError
+from . import namespace, specs
+
+_HOOK_TIMEOUT = 60
+
+
+def main(arguments=None):
+    """Run one command: ``create`` with runc's own arguments, or ``hook``."""
+    command, *rest = sys.argv[1:] if arguments is None else arguments
+    if command == "create":
+        return _create(rest)
+    if command == "hook":
+        return _hook(sys.stdin)
+    sys.stderr.write("expected create or hook\n")
+    return 2
+
+
+def _create(arguments):
+    try:
+        add_hook(_value(arguments, ("--bundle", "-b")) or ".", os.path.abspath(sys.argv[0]))
+        os.execvp("runc", ["runc", *arguments])
+    except (OSError, ValueError, StowageError) as error:
+        _complain(f"stowage: the container was not made: {error}", _value(arguments, ("--log",)))
+    return 1
+
+
+def _value(arguments, names):
+    """Return the value of an option of runc, given as ``--name value`` or ``--name=value``."""
+    for position, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if name in names:
+            return value if equals else arguments[position + 1]
+    return None
+
+
+def _complain(sentence, log):
+    """Say what went wrong to a person and, in runc's own log format, to the engine."""
+    sys.stderr.write(f"{sentence}\n")
+    if log:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with open(log, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"level": "error", "msg": sentence, "time": moment}) + "\n")
+
+
+def add_hook(bundle, program):
+    """Add the hook to a bundle's configuration, before all others; once."""
+    path = os.path.join(bundle, "config.json")
+    with open(path, encoding="utf-8") as stream:
+        config = json.load(stream)
+    # Prestart is the older name of createRuntime; runc runs those first, and the engine's own hook is among them.
+    hooks = config.setdefault("hooks", {}).setdefault("prestart", [])
+    wanted = {"path": program, "args": [program, "hook"], "timeout": _HOOK_TIMEOUT,
+              "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
+    if wanted in hooks:
+        return
+    hooks.insert(0, wanted)
+    draft = path + ".stowage"
+    with open(draft, "w", encoding="utf-8") as stream:
+        json.dump(config, stream)
+    os.replace(draft, path)
+
+
+def _hook(stream):
+    """Load the filter of the container that runc describes on standard input. Fails closed."""
+    try:
+        state = json.load(stream)
+        prepare(state["id"], state["pid"])
+    except (OSError, ValueError, KeyError, StowageError) as error:
+        sys.stderr.write(f"stowage: the container must not start without its packet filter: {error}\n")
+        return 1
+    return 0
+
+
+def prepare(ident, pid, folder=specs.FOLDER):
+    """Load what is remembered of a container into the namespace of ``pid``.
+
+    :raises HostError: when nothing is remembered, or it can't be loaded.
+    """
+    spec = specs.read(ident, folder)
+    if spec is None:
+        raise StowageError(f"{specs.path_of(ident, folder)} is missing; run the playbook site, which writes it")
+    namespace.load(pid, spec["rules"])
+    specs.note_loaded(ident, namespace.fingerprint(pid))

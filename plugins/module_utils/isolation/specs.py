@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host remembers of its containers' networks: one file for each container, by the engine's id.
+
+The files are read whenever a container starts, also when nobody but the engine is there to start it. So they outlive a
+reboot, and they hold finished text: nothing is decided when a container starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+
+from ..errors import HostError
+
+VERSION = 1
+FOLDER = "/var/lib/stowage/network"
+#: What the kernel had right after a filter was loaded. Gone with a reboot, as is the filter.
+LOADED = "/run/stowage/network"
+_SUFFIX = ".json"
+
+
+def path_of(ident, folder=FOLDER):
+    """Return the path of a container's file."""
+    return os.path.join(folder, ident + _SUFFIX)
+
+
+def read(ident, folder=FOLDER):
+    """Return what is remembered of a container, or None.
+
+    :raises HostError: when the file is damaged or of another version.
+    """
+    path = path_of(ident, folder)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            spec = json.load(stream)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise HostError(f"{path} is damaged ({error}); run the playbook site to write it anew") from error
+    if not isinstance(spec, dict) or spec.get("version") != VERSION:
+        raise HostError(f"{path} is of another version; run the playbook site to write it anew")
+    return spec
+
+
+def write(ident, spec, folder=FOLDER):
+    """Remember a container in one step, on the disk before this returns: a power cut finds the old text or the new."""
+    _replace(path_of(ident, folder), json.dumps({"version": VERSION, **spec}, sort_keys=True))
+
+
+def _replace(path, text):
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=".", dir=folder)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def note_loaded(ident, fingerprint, folder=LOADED):
+    """Remember the fingerprint of what was just loaded into a container's namespace."""
+    _replace(os.path.join(folder, ident), fingerprint)
+
+
+def loaded(ident, folder=LOADED):
+    """Return the fingerprint of what was last loaded into a container's namespace, or None."""
+    try:
+        with open(os.path.join(folder, ident), encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def known(folder=FOLDER):
+    """Return the ids of all containers that are remembered."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted(name[: -len(_SUFFIX)] for name in names if name.endswith(_SUFFIX) and not name.startswith("."))
+
+
+def forget(ident, folder=FOLDER):
+    """Forget a container."""
+    for path in (path_of(ident, folder), os.path.join(LOADED, ident)):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each host is told about isolation, before and after a plan's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from .isolation import Policy, build_policy, for_host
+from .memory import Observation
+from .options import GONE
+from .state import Desired
+
+
+def build_policies(
+    desired: Desired,
+    instances: Iterable[Mapping[str, Any]],
+    observations: Mapping[str, Observation],
+    held: Collection[str],
+    hosts: Collection[str],
+) -> dict[str, dict[str, Policy]]:
+    """Return ``{"before": {host: policy}, "during": {host: policy}, "after": {host: policy}}`` of ``hosts``.
+
+    Before the first step those that run learn of those that will: a new member finds its peers open. During the steps
+    a member is what the plan says, and who leaves is still a peer, so that it can take its leave. Afterwards only the
+    plan counts, but what is held stays what it is. An address that changes its owner in between opens nothing: both
+    ends of a packet have to agree.
+    """
+    planned = [item for item in instances if item.get("action") not in GONE and item.get("action") != "unknown"]
+    absent = [item for item in instances if item.get("action") == "unknown"]
+    observed = [item for host in observations.values() for item in host.get("containers") or []]
+    kept = [item for item in observed if item["name"] in held]
+    settled = [*kept, *(item for item in planned if item["name"] not in held), *absent]
+    phases = {
+        "before": [*observed, *planned, *absent],
+        "during": [*planned, *observed, *absent],
+        "after": settled,
+    }
+    present = {host: _clusters_on(host, planned, observations.get(host)) for host in hosts}
+    found = {}
+    for phase, members in phases.items():
+        policy = build_policy(desired.clusters, desired.networks, members, observations)
+        found[phase] = {host: for_host(policy, present[host]) for host in hosts}
+    return found
+
+
+def _clusters_on(host: str, planned: Iterable[Mapping[str, Any]], observation: Observation | None) -> set[str]:
+    clusters = {item["cluster"] for item in planned if item.get("host") == host}
+    return clusters | {item["cluster"] for item in (observation or {}).get("containers") or []}

@@ -1,0 +1,281 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two hosts of a lab with tenants on them, a machine outside, and hands to send packets from one to the other."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import ipaddress
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import uuid
+
+import pytest
+import yaml
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+BIN = pathlib.Path(sys.executable).parent
+# CI gives its lab; alone, these tests make one of their own and take it away again.
+LAB = os.environ.get("STOWAGE_LAB") or "nettest"
+OUTSIDE = f"{LAB}-outside"
+METADATA, FOREIGN = "169.254.169.254", "10.99.0.1"
+LISTEN = (HERE / "listen.py").read_text()
+SEND = (HERE / "send.py").read_text()
+# A container image out of the host's own files: Python and a shell.
+IMAGE = """set -e; folder=$(mktemp -d -p /root); cd "$folder"
+for tool in /bin/sh /bin/sleep /bin/cat /usr/bin/python3; do
+  cp -L --parents $tool . ; ldd $tool | grep -o '/[^ ]*' | xargs -I% cp -L --parents -n % .
+done
+version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+tar c --exclude=test --exclude=__pycache__ --exclude=idlelib /usr/lib/python$version 2>/dev/null | tar x
+mkdir -p tmp proc etc; tar c . | docker import - nettest >/dev/null; cd /; rm -r "$folder"; : > /root/nettest-image"""
+
+
+def run(*command, check=True, timeout=300, text=None):
+    """Run a command on this machine and return its CompletedProcess."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, input=text)
+    assert not check or done.returncode == 0, f"{command[:6]}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done
+
+
+class Actor:
+    """Somebody who sends and listens: a container, a host, or a machine outside."""
+
+    def __init__(self, name, kind, host, address, cluster="", address6=""):
+        self.name, self.kind, self.host, self.address = name, kind, host, address
+        self.cluster, self.address6 = cluster, address6
+
+    def command(self, *words):
+        """The command that runs words where the actor is."""
+        if self.kind == "container":
+            return ["docker", "exec", "-i", self.host, "docker", "exec", "-i", self.name, *words]
+        return ["docker", "exec", "-i", self.host, *words]
+
+    def send(self, items):
+        """Send what is asked for, and return {"answers": ..., "neighbours": ...}."""
+        done = run(*self.command("python3", "-c", SEND), text=json.dumps(items), timeout=60)
+        return json.loads(done.stdout)
+
+    def heard(self):
+        """Return {(kind, token)} of all that arrived."""
+        done = run(*self.command("cat", "/tmp/heard"), check=False)
+        return {tuple(line.split(" ", 1)) for line in done.stdout.splitlines() if " " in line}
+
+    def start_talk(self, address):
+        """Open a connection that stays."""
+        return Talk(self, address)
+
+    def python(self, program):
+        """Run a program and return what it says."""
+        return run(*self.command("python3", "-c", program), timeout=60).stdout.strip()
+
+
+class Talk:
+    """A connection that stays open: a number goes and comes back every tenth of a second, a bounded number of times."""
+
+    PROGRAM = """
+import socket, sys, time
+client = socket.create_connection((sys.argv[1], 7007), timeout=10)
+for number in range(3000):
+    client.sendall(b"%d\\n" % number)
+    client.recv(100)
+    if sys.stdin in __import__("select").select([sys.stdin], [], [], 0.1)[0]:
+        break
+print("well")
+"""
+
+    def __init__(self, actor, address):
+        self._process = subprocess.Popen(actor.command("python3", "-c", self.PROGRAM, address), stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def ends_well(self):
+        """Whether it went on to the end that is made now."""
+        said, _nothing = self._process.communicate("stop\n", timeout=30)
+        return said.strip() == "well"
+
+
+class Net:
+    """The lab's hosts, the fleet on them, and the machine outside."""
+
+    def __init__(self, inventory, folder):
+        self.inventory = inventory
+        self.folder = folder
+        fleet = yaml.safe_load((inventory / "hosts.yml").read_text())["fleet"]
+        self.hosts = sorted(fleet["hosts"])[:2]
+        self.host_addresses = {name: fleet["hosts"][name]["ansible_host"] for name in self.hosts}
+        self.labels = {name: fleet["hosts"][name]["stowage_host_labels"]["zone"] for name in self.hosts}
+        self.subnet = ipaddress.ip_network(fleet["vars"]["stowage_networks"]["lan"]["subnet"])
+        self.gateway, self.outside_address = str(self.subnet[120]), str(self.subnet[121])
+        self.actors = {}
+
+    def sh(self, host, script, check=True, timeout=300):
+        """Run a shell script on a host and return what it said."""
+        return run("docker", "exec", host, "sh", "-c", script, check=check, timeout=timeout).stdout.strip()
+
+    def wait(self, condition, what, timeout=90):
+        """Wait until a function says yes."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"never came true: {what}"
+            time.sleep(0.1)
+
+    # -- the fleet
+
+    def variables(self, clusters):
+        """The desired state: clusters as {name: {"one": count, "two": count, further keys}}, on a macvlan network."""
+        wanted = {}
+        for name, given in clusters.items():
+            further = {key: value for key, value in given.items() if key not in ("one", "two")}
+            groups = {group: {"count": given.get(group, 0), "type": "agent", "grade": "tiny",
+                              "placement": {"constraints": [{"label": "zone", "in": [self.labels[host]]}]}}
+                      for group, host in zip(("one", "two"), self.hosts)}
+            wanted[name] = {"groups": groups, **further}
+        return {
+            "stowage_fleet_name": "nettest", "stowage_pull": "never", "stowage_host_reserved": {"memory": "256m"},
+            "stowage_grades": {"tiny": {"cpus": 0.02, "memory": "48m"}},
+            "stowage_types": {"agent": {"image": "nettest", "command": ["python3", "-c", LISTEN], "stop_timeout": 0}},
+            "stowage_networks": {"lan": {
+                "driver": "macvlan", "parent": "eth0", "subnet": str(self.subnet), "gateway": self.gateway,
+                "pool": f"{self.subnet[200]}-{self.subnet[240]}"}},
+            "stowage_clusters": wanted,
+        }
+
+    def converge(self, clusters, check=True):
+        """Run the playbook containers for these clusters, and learn who is where."""
+        path = self.folder / "variables.json"
+        path.write_text(json.dumps(self.variables(clusters)))
+        done = self.play("containers", "-e", f"@{path}", "--limit", ",".join(self.hosts), check=check)
+        if check:
+            self.look(clusters)
+        return done
+
+    def play(self, playbook, *arguments, check=True):
+        """Run one of the collection's playbooks on the lab."""
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": f"{BIN}:{os.environ['PATH']}",
+                       "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run(["ansible-playbook", "-i", str(self.inventory), f"playbooks/{playbook}.yml", *arguments],
+                              cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
+        assert not check or done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        return done
+
+    def look(self, clusters):
+        """Find the containers and their addresses."""
+        self.actors = {f"host{index + 1}": Actor(f"host{index + 1}", "host", host, self.host_addresses[host])
+                       for index, host in enumerate(self.hosts)}
+        self.actors["outside"] = Actor("outside", "outside", OUTSIDE, self.outside_address)
+        form = "{{.Name}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
+        for host in self.hosts:
+            names = self.sh(host, "docker ps -q --filter label=stowage.fleet=nettest | xargs -r docker inspect -f "
+                            f"'{form}'")
+            for line in names.splitlines():
+                name, address, *six = line.split()
+                name = name.lstrip("/")
+                cluster = name.split("_")[0]
+                if cluster in clusters:
+                    self.actors[name] = Actor(name, "container", host, address, cluster, six[0] if six else "")
+        for actor in self.actors.values():
+            if actor.kind == "container":
+                self.wait_listening(actor)
+
+    def start_listening(self, host):
+        """Listen on a host itself; once its engine answers again after a reboot."""
+        self.wait(lambda: self.sh(host, "docker info >/dev/null 2>&1 && echo y", check=False) == "y", f"{host} is up")
+        run("docker", "exec", "-d", host, "python3", "-c", LISTEN)
+
+    def wait_listening(self, actor):
+        """Wait until a container listens. The file of its group membership is the last thing that comes."""
+        self.wait(lambda: "07074DEF" in run(*actor.command("cat", "/proc/net/igmp"), check=False).stdout,
+                  f"{actor.name} listens")
+
+    # -- packets
+
+    def exchange(self, cases):
+        """Send all cases at once; return {case: whether it arrived}. A case is (from, to, kind) or (…, kind, port)."""
+        tokens, wanted, out = {}, {}, {}
+        for case in cases:
+            sender, receiver, kind = case[:3]
+            group = kind.startswith("multicast")
+            key = (sender, kind) if group else case
+            if key not in tokens:
+                tokens[key] = uuid.uuid4().hex[:12]
+                item = {"kind": "udp" if kind == "arp" else kind, "to": self.address(receiver, kind),
+                        "token": tokens[key]}
+                if len(case) > 3:
+                    item["port"] = case[3]
+                wanted.setdefault(sender, []).append(item)
+        if any(case[2] == "arp" for case in cases):
+            self.forget_neighbours()
+        with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
+            sent = dict(zip(wanted, pool.map(lambda name: self.actors[name].send(wanted[name]), wanted)))
+            receivers = sorted({case[1] for case in cases if case[1] in self.actors})
+            heard = dict(zip(receivers, pool.map(lambda name: self.actors[name].heard(), receivers)))
+        for case in cases:
+            sender, receiver, kind = case[:3]
+            token = tokens[(sender, kind) if kind.startswith("multicast") else case]
+            if kind == "arp":
+                out[case] = self.address(receiver, kind) in sent[sender]["neighbours"]
+            elif kind in ("udp", "udp6", "multicast", "multicast6"):
+                out[case] = (kind.rstrip("6") if kind.startswith("udp") else kind, token) in heard.get(receiver, ())
+            else:
+                out[case] = sent[sender]["answers"][token] is True
+        return out
+
+    def forget_neighbours(self):
+        """Make everybody ask anew who has an address."""
+        for host in self.hosts:
+            self.sh(host, "ip neigh flush all; for pid in $(docker ps -q --filter label=stowage.fleet=nettest | "
+                    "xargs -r docker inspect -f '{{.State.Pid}}'); do nsenter --net=/proc/$pid/ns/net ip neigh flush "
+                    "all; done")
+        run("docker", "exec", OUTSIDE, "ip", "neigh", "flush", "all")
+
+    def address(self, name, kind):
+        """The address of an actor, or the name itself when it is an address."""
+        actor = self.actors.get(name)
+        if actor is None:
+            return {"metadata": METADATA, "foreign": FOREIGN, "gateway": self.gateway}.get(name, name)
+        return actor.address6 if kind.endswith("6") else actor.address
+
+
+def _outside(net, image):
+    """A machine on the lab's network that is nobody's: router, metadata service and foreign network in one."""
+    run("docker", "rm", "-f", OUTSIDE, check=False)
+    run("docker", "run", "-d", "--name", OUTSIDE, "--network", f"stowage-{LAB}", "--ip", net.outside_address,
+        "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", "--label", f"stowage.lab={LAB}", image, "python3", "-c",
+        LISTEN)
+    # Nothing that reaches it goes further: it has no way out of the lab.
+    run("docker", "exec", OUTSIDE, "sh", "-c",
+        f"ip route del default; echo 0 > /proc/sys/net/ipv4/ip_forward 2>/dev/null; set -e; "
+        f"ip address add {net.gateway}/24 dev eth0; ip address add {METADATA}/32 dev lo; "
+        f"ip address add {FOREIGN}/32 dev lo")
+
+
+@pytest.fixture(scope="session")
+def net(tmp_path_factory):
+    """The lab with its engines ready for tenants; everything that was made for the tests is gone afterwards."""
+    inventory = ROOT / "inventories" / "labs" / LAB
+    ours = not (inventory / "hosts.yml").exists()
+    if ours:
+        releases = os.environ.get("RELEASES", "bookworm,trixie")
+        run(str(ROOT / "scripts" / "lab.sh"), "up", LAB, "2", releases, timeout=900)
+    made = Net(inventory, tmp_path_factory.mktemp("net"))
+    made.play("site", "--tags", "network,engine", "--limit", ",".join(made.hosts))
+    image = run("docker", "inspect", "-f", "{{.Image}}", made.hosts[0]).stdout.strip()
+    _outside(made, image)
+    for host in made.hosts:
+        run("docker", "exec", "-i", host, "sh", "-c", "[ -e /root/nettest-image ] || sh", text=IMAGE)
+        made.start_listening(host)
+    yield made
+    made.converge({name: {"state": "absent"} for name in ("red", "blue", "extra")}, check=False)
+    for host in made.hosts:
+        made.sh(host, "docker ps -aq --filter label=stowage.fleet=nettest | xargs -r docker rm -f; docker network rm "
+                "lan; docker rmi nettest; rm -rf /root/nettest-image /var/lib/stowage/nettest; "
+                "pkill -f 'GROUP_PORT = ' || true", check=False)
+    run("docker", "rm", "-f", OUTSIDE, check=False)
+    if ours:
+        run(str(ROOT / "scripts" / "lab.sh"), "down", LAB, timeout=300)
