@@ -38,3 +38,36 @@ def test_more_volumes_than_loop_devices_are_refused_before_any_change(host):
     finally:
         host.sh("mount -o remount,bind,rw /dev")
     assert not host.volume(*(volume(index) for index in range(10)))["failed"]
+
+
+# A second engine beside the host's own, on a btrfs of its own: what it can, overlay2 on ext4 can't.
+ENGINE = """set -e; mkdir -p /srv/btrfs /run/btrfs; truncate -s 1500m /srv/btrfs.img; mkfs.btrfs -q /srv/btrfs.img
+mount -o loop /srv/btrfs.img /srv/btrfs
+systemd-run --quiet --unit btrfs-engine --property Delegate=yes dockerd --data-root /srv/btrfs --exec-root /run/btrfs \\
+  --pidfile /run/btrfs/pid -H unix:///run/btrfs/sock --storage-driver btrfs --bridge none --iptables=false"""
+SOCKET = "unix:///run/btrfs/sock"
+
+
+def test_an_engine_on_btrfs_limits_the_writable_layer_for_real(host):
+    host.sh(ENGINE)
+    try:
+        host.wait(f"docker -H {SOCKET} version")
+        host.sh(f"docker save disktest | docker -H {SOCKET} load")
+        said = host.module("host_info", {"fleet": "fleet", "docker_host": SOCKET})["host"]["engine"]
+        assert said["layer_limit"] == {"supported": True, "backing_fs": "btrfs", "reason": ""}
+        wanted = {"name": "acme_web_0", "cluster": "acme", "group": "web", "index": 0, "image": "disktest",
+                  "network": "none", "stop_timeout": 1, "command": ["/bin/sleep", "600"],
+                  "storage_opt": {"size": "16m"}}
+        arguments = {"docker_host": SOCKET, "instances": [wanted], "wait": False}
+        made = host.module("containers", arguments)
+        assert not made["failed"], made
+        fill = f"docker -H {SOCKET} exec acme_web_0 dd if=/dev/zero of=/fill bs=1M count=64 conv=fsync"
+        full = host.sh(f"{fill} 2>&1; true")
+        assert "quota exceeded" in full, full
+        assert not host.module("containers", arguments)["changed"]
+        wanted["storage_opt"]["size"] = "100m"
+        assert host.module("containers", arguments)["containers"][0]["action"] == "recreated"
+        host.sh(fill)
+    finally:
+        host.sh(f"docker -H {SOCKET} ps -aq | xargs -r docker -H {SOCKET} rm -f; systemctl stop btrfs-engine; "
+                "umount /srv/btrfs; rm -rf /srv/btrfs* /run/btrfs; true")
