@@ -22,7 +22,7 @@ from ..module_utils.errors import StowageError
 from ..module_utils.sizes import human_size
 
 # A frame has to be worth the start of a program at each end, and is held in memory a few times.
-FRAME = 16 << 20
+FRAME = 32 << 20
 _PROGRAM = ".move.pyz"
 Say = Callable[[str], None]
 
@@ -178,7 +178,7 @@ def _copy(
             target.receive(place["path"], offset, frame)
             offset = head["next"]
             travelled += head["data"]
-            progress.at(offset, travelled)
+            progress.at(travelled)
     return travelled
 
 
@@ -191,10 +191,10 @@ class _Progress:
         if have:
             say(f"{name}: going on from {human_size(have)} of {human_size(file['size'])}")
 
-    def at(self, offset: int, travelled: int) -> None:
+    def at(self, travelled: int) -> None:
+        """Say how far it is, unless that was said just now."""
         now = time.monotonic()
         if now - self._last >= self._every:
             self._last = now
             rate = human_size(int(travelled / (now - self._began) / 1048576) * 1048576)
-            self._say(f"{self._name}: {100 * offset // self._file['size']}%, {human_size(travelled)} of "
-                      f"{human_size(self._file['used'])} copied, {rate}/s")
+            self._say(f"{self._name}: {human_size(travelled)} of {human_size(self._file['used'])} copied, {rate}/s")
