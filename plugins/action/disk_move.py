@@ -14,11 +14,31 @@ from ansible.utils.display import Display
 
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
 from ansible_collections.stowage.fleet.plugins.module_utils.sizes import parse_size
-from ansible_collections.stowage.fleet.plugins.modules.disk_move import ARGUMENTS
 from ansible_collections.stowage.fleet.plugins.plugin_utils.carry import Place, carry, make_room
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
 from ansible_collections.stowage.fleet.plugins.plugin_utils.reach import Reach, reach
 
+ARGUMENTS = {
+    "operation": {"type": "str", "choices": ["reserve", "carry", "recall", "forget"], "required": True},
+    "disks": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "instance": {"type": "str", "required": True},
+            "from_host": {"type": "str"},
+            "uuid": {"type": "str"},
+            "generation": {"type": "int"},
+        },
+    },
+    "fleet": {"type": "str", "default": "fleet"},
+    "pool": {"type": "path", "default": "/var/lib/stowage/pool"},
+    "reserved": {"type": "dict", "default": {}},
+    "disk_thin_ratio": {"type": "float", "default": 1.0},
+    "parallel": {"type": "int", "default": 2},
+    "lock_timeout": {"type": "int", "default": 60},
+}
 display = Display()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.color import stringc
 from ansible.utils.display import Display
@@ -27,7 +28,12 @@ from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning imp
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.policies import build_policies
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.scope import find_held
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.state import Desired
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.travel import Travel, Travels, find_travels
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.travel import (
+    Travel,
+    Travels,
+    disks_to_remember,
+    find_travels,
+)
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.verify import find_differences
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.work import build_keep, build_ledger, build_steps
@@ -117,7 +123,11 @@ class ActionModule(ActionBase):
                 f"stay, or set stowage_placement.leave_data to true to start them on empty disks.\n{texts}",
             }
         isolation = build_policies(desired, planned.plan["instances"], fleet.observations, held, allowed)
-        return {**self._planned(desired, planned, held, allowed, notes, diff, travels.moves), "isolation": isolation}
+        result = self._planned(desired, planned, held, allowed, notes, diff, travels.moves)
+        if result["changes"]:
+            deleting = boolean(variables.get("release_disks") or False, strict=False)
+            result["ledger"]["disks"] = disks_to_remember(planned, travels.moves, fleet, deleting)
+        return {**result, "isolation": isolation}
 
     def _planned(
         self,

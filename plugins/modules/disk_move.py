@@ -106,25 +106,3 @@ moved:
   returned: always
   sample: [{"instance": "acme_db_0", "from_host": "h1", "bytes": 3328599654, "seconds": 41.2}]
 """
-
-ARGUMENTS = {
-    "operation": {"type": "str", "choices": ["reserve", "carry", "recall", "forget"], "required": True},
-    "disks": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "instance": {"type": "str", "required": True},
-            "from_host": {"type": "str"},
-            "uuid": {"type": "str"},
-            "generation": {"type": "int"},
-        },
-    },
-    "fleet": {"type": "str", "default": "fleet"},
-    "pool": {"type": "path", "default": "/var/lib/stowage/pool"},
-    "reserved": {"type": "dict", "default": {}},
-    "disk_thin_ratio": {"type": "float", "default": 1.0},
-    "parallel": {"type": "int", "default": 2},
-    "lock_timeout": {"type": "int", "default": 60},
-}

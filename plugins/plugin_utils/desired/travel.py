@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ...module_utils.instance_volumes import volume_name
+from ...module_utils.naming import instance_name
 from ...module_utils.sizes import human_size
-from .memory import Observation
+from .memory import Observation, newest_ledger
 from .options import GONE
+from .planning import Planned
 
 Volume = Mapping[str, Any]
 Disk = dict[str, Any]
@@ -72,6 +74,7 @@ def find_travels(
     :param allowed: hosts that this run may touch.
     """
     copies = _copies(observations)
+    silent = _remembered(observations, missing)
     moves: dict[str, Travel] = {}
     held: dict[str, str] = {}
     for item in instances:
@@ -81,6 +84,8 @@ def find_travels(
         travel = Travel(name, item["host"])
         for volume in _volumes(name, options[name]):
             reason = _follow(travel, item, volume, copies.get(volume, {}), missing, allowed)
+            if not reason and volume not in copies and name in silent:
+                reason = f"its disk is on {silent[name]}, which does not answer"
             if reason and item["action"] != "keep":
                 held.setdefault(name, reason)
         if item["action"] == "keep" and not _is_well(item, observations):
@@ -88,6 +93,34 @@ def find_travels(
         if name not in held and (travel.carry or travel.recall or travel.forget):
             moves[name] = travel
     return Travels(moves, held)
+
+
+class _Fleet(Protocol):
+    observations: Mapping[str, Observation]
+    missing: Collection[str]
+
+
+def disks_to_remember(
+    planned: Planned, travels: Mapping[str, Travel], fleet: _Fleet, deleting: bool
+) -> list[dict[str, str]]:
+    """Return [{instance, host}]: where disks will lie after this plan, for when a host no longer answers.
+
+    :param deleting: whether what the plan removes loses its disks.
+    """
+    gone = {item["name"] for item in planned.plan["instances"] if item["action"] == "remove"} if deleting else set()
+    places = set(_remembered(fleet.observations, fleet.missing).items())
+    for row in planned.problem.get("disks") or []:
+        name = instance_name(row["cluster"], row["group"], row["index"])
+        travel = travels.get(name)
+        if name not in gone:
+            places.add((name, travel.host if travel and travel.carry else row["host"]))
+    return [{"instance": name, "host": host} for name, host in sorted(places)]
+
+
+def _remembered(observations: Mapping[str, Observation], missing: Collection[str]) -> dict[str, str]:
+    """Return {instance: host}: disks on hosts that don't answer, from the newest ledger."""
+    rows = newest_ledger(observations).get("disks") or []
+    return {row["instance"]: row["host"] for row in rows if row["host"] in missing}
 
 
 def _copies(observations: Mapping[str, Observation]) -> dict[str, dict[str, Volume]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import types
 
 import pytest
-from .fleets import instance, step
 
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.diff import draw_diff
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.travel import find_travels
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.travel import disks_to_remember, find_travels
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.work import build_steps
+
+from .fleets import instance, step
 
 NAME = "acme_db_0"
 OPTIONS = {NAME: {"name": NAME, "data": {"path": "/data"}}}
@@ -85,6 +86,21 @@ def test_an_instance_whose_data_is_on_a_silent_host_is_not_started_empty(item, h
     travel, held = travels(instance(NAME, "create", **item), missing, **hosts)
     assert travel is None
     assert words in held
+
+
+def test_a_silent_host_is_remembered_to_keep_a_disk():
+    plan = {"instances": [instance("acme_db_1", "remove", "h2")]}
+    rows = [{"cluster": "acme", "group": "db", "index": index, "host": host} for index, host in ((0, "h1"), (1, "h2"))]
+    planned = types.SimpleNamespace(plan=plan, problem={"disks": rows})
+    seen = types.SimpleNamespace(observations={}, missing=[])
+    ledger = {"serial": 3, "disks": disks_to_remember(planned, {}, seen, deleting=True)}
+    assert ledger["disks"] == [{"instance": NAME, "host": "h1"}]
+    observations = {"h2": {"volumes": [], "containers": [], "ledger": ledger}}
+    found = find_travels([instance(NAME, "create", "h2")], OPTIONS, observations, ["h1"], ["h2"])
+    assert found.held == {NAME: "its disk is on h1, which does not answer"}
+    now = types.SimpleNamespace(observations=observations, missing=["h1"])
+    empty = types.SimpleNamespace(plan=plan, problem={})
+    assert disks_to_remember(empty, {}, now, deleting=False) == ledger["disks"]
 
 
 def test_a_disk_outside_the_limit_holds_its_instance_back():
