@@ -139,7 +139,8 @@ host:
     volumes:
       description:
         - The disks that the fleet has here, released ones included, each with C(name), C(state) (C(attached),
-          C(released) or C(unreadable)), C(size), C(used), C(fs), C(uuid), C(mounted), C(missing), C(released_at)
+          C(released), C(leaving), C(incoming) or C(moved) on the way to another host, or C(unreadable)), C(peer) (that
+          host), C(generation), C(size), C(used), C(fs), C(uuid), C(mounted), C(missing), C(released_at)
           and C(snapshots).
       type: list
       elements: dict

@@ -206,7 +206,7 @@ volumes:
       description: What went wrong, or what was noticed on the way.
       type: str
     state:
-      description: C(attached), C(released) or C(absent).
+      description: C(attached), C(released), C(absent), or on the way to another host C(leaving), C(incoming), C(moved).
       type: str
     size:
       description: Size in bytes.

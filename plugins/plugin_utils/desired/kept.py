@@ -30,7 +30,8 @@ def disk_rows(observations: Mapping[str, Observation]) -> list[dict[str, Any]]:
             new = {"cluster": cluster, "group": group, "index": index, "host": host, "size": 0}
             row = rows.setdefault((host, name), new)
             row["size"] += volume["size"]
-            if volume.get("released_at"):
+            # A copy that is outdated takes room, and calls nobody back.
+            if volume.get("released_at") and volume["state"] != "moved":
                 row["released_at"] = max(volume["released_at"], row.get("released_at", ""))
     return [rows[key] for key in sorted(rows)]
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ...module_utils.instance_volumes import volume_name
+from ...module_utils.instance_volumes import instance_of, volume_name
 from ...module_utils.naming import instance_name
 from ...module_utils.sizes import human_size
 from .memory import Observation, newest_ledger
@@ -92,7 +92,25 @@ def find_travels(
             travel.forget = {}
         if name not in held and (travel.carry or travel.recall or travel.forget):
             moves[name] = travel
-    return Travels(moves, held)
+    for name, copy in sorted(copies.items()):
+        owner = instance_of(name)
+        if owner not in options:
+            _tidy(moves.setdefault(owner, Travel(owner, "")), name, copy, allowed)
+    return Travels({name: travel for name, travel in moves.items() if travel != Travel(name, travel.host)}, held)
+
+
+def _tidy(travel: Travel, name: str, copies: Mapping[str, Volume], allowed: Collection[str]) -> None:
+    """Forget what an interrupted move left of a disk that nothing uses any more, and keep the good copy."""
+    for host, other in copies.items():
+        better = [
+            int(good.get("generation") or 1)
+            for good in copies.values()
+            if good is not other and good["state"] in _USABLE and good.get("uuid") == other.get("uuid")
+            and (other["state"] == "incoming" or _is_newer(good, other))
+        ]
+        if better and host in allowed:
+            disk = {"name": name, "instance": travel.instance, "uuid": other.get("uuid"), "generation": max(better)}
+            travel.forget.setdefault(host, []).append(disk)
 
 
 class _Fleet(Protocol):

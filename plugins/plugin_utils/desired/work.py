@@ -13,6 +13,7 @@ from .planning import Planned
 from .travel import Travel
 
 Work = dict[str, dict[str, list[Any]]]
+_GONE = {"action": "remove"}
 
 
 class _Required:
@@ -60,7 +61,8 @@ def build_steps(
 
     A step that moves becomes two, since an address may not exist twice, and more where disks travel: room for them is
     kept before anything is stopped, they are carried while nothing uses them, and their old copies go when the
-    instance is well. Superfluous copies that a dead run left behind go first. Steps of which nothing is left to do are dropped; ``waits_for`` follows the new numbers.
+    instance is well. Superfluous copies that a dead run left behind go first. Steps of which nothing is left to do are
+    dropped; ``waits_for`` follows the new numbers.
 
     :param held: why an instance is not changed now, by name.
     :param requires: names of the groups of the same cluster that each (cluster, group) requires.
@@ -90,9 +92,12 @@ def build_steps(
         if step["index"] not in becomes:
             # Nothing of it is left to do, so who waits for it waits for what it waited for.
             becomes[step["index"]] = waits
-    settled = [name for name, travel in travels.items() if by_name[name]["action"] == "keep" and name not in held]
+    settled = [
+        name for name in travels if name not in held and by_name.get(name, _GONE)["action"] in ("keep", "remove")
+    ]
     if settled:
-        steps.append(_step("Remove copies of disks that have moved", "forget", _outdated(settled, travels), [], settled))
+        work = _outdated(settled, travels)
+        steps.append(_step("Remove copies of disks that have moved", "forget", work, [], settled))
     for index, step in enumerate(steps):
         step["index"] = index
     return steps

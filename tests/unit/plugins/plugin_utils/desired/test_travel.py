@@ -88,6 +88,15 @@ def test_an_instance_whose_data_is_on_a_silent_host_is_not_started_empty(item, h
     assert words in held
 
 
+def test_what_is_left_of_a_move_goes_when_its_instance_is_gone_and_the_good_copy_stays():
+    copies = {"h1": disk("released"), "h2": disk("incoming", peer="h1"), "h3": disk("released", uuid="u0")}
+    observations = {host: {"volumes": [copy], "containers": []} for host, copy in copies.items()}
+    found = find_travels([], {}, observations, [], ["h1", "h2", "h3"])
+    planned = types.SimpleNamespace(plan={"instances": [], "steps": []}, problem={"running": []}, options={}, strays={})
+    (only,) = build_steps(planned, {}, {}, found.moves)
+    assert (only["kind"], [*only["hosts"]]) == ("forget", ["h2"])
+
+
 def test_a_silent_host_is_remembered_to_keep_a_disk():
     plan = {"instances": [instance("acme_db_1", "remove", "h2")]}
     rows = [{"cluster": "acme", "group": "db", "index": index, "host": host} for index, host in ((0, "h1"), (1, "h2"))]
