@@ -7,16 +7,19 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Descriptions of the attributes; each module says how far it supports them."""
+    """The attributes of a module that changes things, all supported; a module says what differs."""
 
     DOCUMENTATION = r"""
 options: {}
 attributes:
   check_mode:
+    support: full
     description: Can run in check mode, touches nothing then, and returns what would change.
   diff_mode:
+    support: full
     description: Returns details on what has changed, or would change in check mode, when run in diff mode.
   idempotent:
+    support: full
     description: A second run with the same options changes nothing and says so.
 """
 

@@ -26,13 +26,8 @@ extends_documentation_fragment:
   - stowage.fleet.attributes
 attributes:
   check_mode:
-    support: full
     details:
       - The validator is asked in check mode too. Where the engine is not installed yet, RV(validated) is V(false).
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   config:
     description:

@@ -19,13 +19,6 @@ description:
   - What the kernel lacks or refuses is no failure. It is named in a warning and in the result.
 extends_documentation_fragment:
   - stowage.fleet.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   modules:
     description: Kernel modules to load. One that is built into the kernel counts as loaded.

@@ -63,12 +63,7 @@ extends_documentation_fragment:
   - stowage.fleet.attributes
 attributes:
   check_mode:
-    support: full
     details: Nothing is touched in any mode. In check mode RV(ignore:changed) says whether the plan changes something.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 seealso:
   - module: stowage.fleet.host_info
   - module: stowage.fleet.containers
