@@ -19,13 +19,11 @@ from ansible.utils.display import Display
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput, StowageError
 from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import Fleet, read_and_check, refusal, solve
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.diff import draw_diff, summarize
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.disks import left_behind
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.fleet_map import draw_map
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.kept import room_in_released
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.layers import unlimited_layers
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import for_engines
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import Planned, make_plan
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.policies import build_policies
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.refusals import find_refusal
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.scope import find_held
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.state import Desired
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.travel import (
@@ -99,29 +97,10 @@ class ActionModule(ActionBase):
         notes = [*planned.notes, *([desired.override.sentence] if desired.override else [])]
         notes += [f"{name} is left as it is: {reason}." for name, reason in sorted(travels.held.items())]
         diff = draw_diff(planned.plan, held, planned.strays, [], travels.moves)
-        unplaced = planned.plan.get("unplaced") or []
-        if unplaced and not desired.partial:
-            texts = "\n".join(f"- {item['text']}" for item in unplaced)
-            texts = "\n".join(filter(None, [texts, room_in_released(planned.plan, fleet.observations)]))
+        refused = find_refusal(desired, planned, fleet.observations)
+        if refused:
             self._show_diff(diff)
-            return {
-                "failed": True,
-                "msg": f"{len(unplaced)} instances can't be placed, and nothing was touched. Make room, relax a rule, "
-                f"or set stowage_placement.partial to true to apply what fits.\n{texts}",
-            }
-        unlimited = unlimited_layers(planned.plan["instances"], planned.options, fleet.observations)
-        if unlimited:
-            self._show_diff(diff)
-            return {"failed": True, "msg": "\n".join(unlimited)}
-        stranded = [] if desired.leave_data else left_behind(planned.plan["instances"], planned.options)
-        if stranded:
-            self._show_diff(diff)
-            texts = "\n".join(f"- {sentence}" for sentence in stranded)
-            return {
-                "failed": True,
-                "msg": f"{len(stranded)} instances would lose sight of their data, and nothing was touched. Let them "
-                f"stay, or set stowage_placement.leave_data to true to start them on empty disks.\n{texts}",
-            }
+            return {"failed": True, "msg": refused}
         isolation = build_policies(desired, planned.plan["instances"], fleet.observations, held, allowed)
         result = self._planned(desired, planned, held, allowed, notes, diff, travels.moves)
         if result["changes"]:

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans that are not carried out, since an operator has to decide first. Each refusal comes before the first change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .disks import left_behind
+from .kept import room_in_released
+from .layers import unlimited_layers
+from .memory import Observation
+from .planning import Planned
+from .state import Desired
+
+
+def find_refusal(desired: Desired, planned: Planned, observations: Mapping[str, Observation]) -> str | None:
+    """Return why a plan is not carried out, and what would let it be; None when it is."""
+    return (
+        _unplaced(desired, planned, observations)
+        or "\n".join(unlimited_layers(planned.plan["instances"], planned.options, observations))
+        or _stranded(desired, planned)
+        or None
+    )
+
+
+def _unplaced(desired: Desired, planned: Planned, observations: Mapping[str, Observation]) -> str:
+    unplaced = planned.plan.get("unplaced") or []
+    if not unplaced or desired.partial:
+        return ""
+    head = (
+        f"{len(unplaced)} instances can't be placed, and nothing was touched. Make room, relax a rule, or set "
+        "stowage_placement.partial to true to apply what fits."
+    )
+    texts = [f"- {item['text']}" for item in unplaced]
+    return "\n".join(filter(None, [head, *texts, room_in_released(planned.plan, observations)]))
+
+
+def _stranded(desired: Desired, planned: Planned) -> str:
+    stranded = [] if desired.leave_data else left_behind(planned.plan["instances"], planned.options)
+    if not stranded:
+        return ""
+    head = (
+        f"{len(stranded)} instances would lose sight of their data, and nothing was touched. Let them stay, or set "
+        "stowage_placement.leave_data to true to start them on empty disks."
+    )
+    return "\n".join([head, *(f"- {sentence}" for sentence in stranded)])
