@@ -70,7 +70,7 @@ def test_growing_a_used_ext4_works_or_is_refused_before_any_change(host):
         result = host.volume(volume(size="128m"))
         host.sh("docker start user")
     assert result["volumes"][0]["action"] == "grow", result
-    assert int(host.sh("docker exec user df -m /data | tail -1 | awk '{print $2}'")) > 100
+    assert int(host.sh(f"df -m --output=size {POOL}/mounts/acme_db_0 | tail -1")) > 100
 
 
 def test_what_was_flushed_survives_a_power_cut_and_containers_find_their_disks(host):
@@ -146,6 +146,7 @@ def test_what_the_checker_calls_safe_is_repaired_without_asking(host):
     assert not mended["failed"], mended
     assert "checked and repaired" in mended["volumes"][0]["msg"]
     assert mended["volumes"][1]["actions"] == ["unmount", "check", "mount"]
+    assert "mounted anew" in mended["volumes"][1]["msg"]
     assert host.sh(f"cat {POOL}/mounts/*/data/file") == "precious\nprecious"
 
 
