@@ -24,7 +24,7 @@ MAGIC = b"STWG1"
 _LENGTH = struct.Struct(">I")
 _PAGE = 4096
 _ZERO = bytes(_PAGE)
-_SAMPLE = 1 << 16
+_SAMPLES = 32
 _STEP = 1 << 20
 
 
@@ -84,13 +84,17 @@ def read_frame(path, offset, most):
 
 def pack(places, data, offset, after, size):
     """Return a frame: ``places`` are [offset, length] of the pieces that ``data`` is made of."""
-    packed = data
-    # What is compressed or encrypted already would only cost time.
-    if len(zlib.compress(data[:_SAMPLE], 1)) < 0.8 * len(data[:_SAMPLE]):
-        packed = zlib.compress(data, 1)
+    packed = zlib.compress(data, 1) if _is_worth_packing(data) else data
     head = json.dumps({"offset": offset, "next": after, "size": size, "places": places, "data": len(data),
                        "packed": len(packed), "crc": zlib.crc32(packed)}).encode()
     return MAGIC + _LENGTH.pack(len(head)) + head + packed
+
+
+def _is_worth_packing(data):
+    """Say whether samples from all over shrink: what is compressed or encrypted already would only cost time."""
+    step = max(_PAGE, len(data) // _SAMPLES)
+    sample = b"".join(data[at:at + _PAGE] for at in range(0, len(data), step))
+    return len(zlib.compress(sample, 1)) < 0.7 * len(sample)
 
 
 def unpack(frame):
