@@ -77,7 +77,7 @@ class Reach:
     def _plain_ssh(self) -> bool:
         """Say whether there is nothing to type: then the data needs no pass through Ansible's search for prompts."""
         connection = self._connection
-        if type(connection) is not SSHConnection or connection.get_option("password"):
+        if connection.transport != "ssh" or connection.get_option("password"):
             return False
         become = connection.become
         return become is None or not become.get_option("become_pass")
