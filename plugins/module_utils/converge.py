@@ -15,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import guard
+from .address_use import in_use
 from .capacity import disk, memory, named_amounts, promisable, usable_cpus
 from .engine import Engine
 from .errors import HostError, PlanRefused
@@ -119,7 +120,7 @@ class _Run:
         converger = Converger(self._engine, owned, inspections, records, images, networks,
                               self._policy, self._check)
         try:
-            results = self._converge_all(converger, jobs)
+            results = self._converge_all(converger, networks, owned, jobs)
         finally:
             present = {container["Id"] for container in owned.everything.values()}
             records = {ident: spec for ident, spec in records.items() if ident in present}
@@ -166,13 +167,15 @@ class _Run:
         if found:
             raise PlanRefused(f"{'. '.join(found)}. Nothing was changed on {self._host}; plan again")
 
-    def _converge_all(self, converger, jobs):
+    def _converge_all(self, converger, networks, owned, jobs):
         """Removals first; then owners of cores, after those who share have left them; then those who share."""
         results = list(self._pool.map(converger.remove, self._params["remove"]))
         self._fail(results, self._disks.let_go([result.name for result in results if not result.failed]))
+        interfaces = networks.interfaces(self._params["networks"])
+        taken = in_use(jobs, owned.everything.values(), interfaces, self._check)
         self._disks.updates = self._updates
-        missing = self._disks.provide(jobs)
-        # Whose disk failed is held back as it is; the others go on.
+        missing = {**self._disks.provide([job for job in jobs if job.name not in taken]), **taken}
+        # Whose disk failed, or whose address is somebody else's, is held back as it is; the others go on.
         held = [Result(job.name) for job in jobs if job.name in missing]
         self._fail(held, missing)
         jobs = [job for job in jobs if job.name not in missing]

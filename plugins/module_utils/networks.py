@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 
 from .engine import name_path
 from .errors import HostError, StowageError
+from .host_addresses import own_networks
 from .labels import FLEET
 
 _MTU = "com.docker.network.driver.mtu"
+_BRIDGE = "com.docker.network.bridge.name"
 
 
 def _driver_options(wanted):
@@ -46,6 +49,33 @@ def differing(wanted, network):
     return found
 
 
+def _refuse_impossible(wanted, replaced=None):
+    """Refuse what this host can't have, before anything changes.
+
+    :param replaced: the network of this name that goes.
+    :raises HostError: naming what is in the way.
+    """
+    name, parent = wanted["name"], wanted.get("parent")
+    # With a dot the driver itself makes the VLAN interface.
+    if parent and "." not in parent and not os.path.exists(f"/sys/class/net/{parent}"):
+        there = ", ".join(sorted(os.listdir("/sys/class/net")))
+        raise HostError(f"network {name}: this host has no interface {parent}; it has {there}")
+    interface = _interface(wanted)
+    own = {interface, f"br-{replaced['Id'][:12]}" if replaced else None}
+    for subnet in filter(None, [wanted.get("subnet")]):
+        for network, device in own_networks():
+            above = interface and os.path.exists(f"/sys/class/net/{device}/lower_{interface}")
+            if device not in own and not above and network.overlaps(ipaddress.ip_network(subnet)):
+                # It would be cut off, and perhaps this very connection with it.
+                raise HostError(f"network {name}: its subnet {subnet} overlaps {network}, which this host reaches by "
+                                f"{device}; expected a subnet of its own. Nothing was changed")
+
+
+def _interface(wanted):
+    """The host's interface that a network sits on, or None."""
+    return wanted.get("parent") or (wanted.get("options") or {}).get(_BRIDGE)
+
+
 class Networks:
     """The networks of one engine."""
 
@@ -59,6 +89,13 @@ class Networks:
     def ids(self):
         """Return {name: id}."""
         return {name: network["Id"] for name, network in self._found.items()}
+
+    @staticmethod
+    def interfaces(wanted):
+        """Return {name: interface} of the networks that sit on an interface of the host, on a LAN with others."""
+        found = {network["name"]: _interface(network) for network in wanted}
+        return {name: interface for name, interface in found.items()
+                if interface and os.path.exists(f"/sys/class/net/{interface}")}
 
     def ensure(self, wanted):
         """Make all wanted networks exist as wanted; return one result each. One that fails does not stop the others."""
@@ -75,6 +112,7 @@ class Networks:
         name = wanted["name"]
         network = self._found.get(name)
         if network is None:
+            _refuse_impossible(wanted)
             self._create(wanted)
             return _result(name, "created")
         differs = differing(wanted, network)
@@ -86,6 +124,7 @@ class Networks:
         users = self._users(network)
         if users:
             raise HostError(f"network {name} exists with {said}, and is in use by {', '.join(users)}")
+        _refuse_impossible(wanted, network)
         if not self._check:
             self._engine.call("DELETE", name_path("networks", network["Id"]))
         self._create(wanted)
@@ -99,11 +138,6 @@ class Networks:
         return sorted(container["Names"][0].lstrip("/") for container in found)
 
     def _create(self, wanted):
-        parent = wanted.get("parent")
-        # With a dot the driver itself makes the VLAN interface.
-        if parent and "." not in parent and not os.path.exists(f"/sys/class/net/{parent}"):
-            there = ", ".join(sorted(os.listdir("/sys/class/net")))
-            raise HostError(f"network {wanted['name']}: this host has no interface {parent}; it has {there}")
         if self._check:
             return
         ipam = {"Config": [_addresses(wanted)]} if _addresses(wanted) else {}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Any
 
 from .complaints import Complaints, join, show
@@ -20,10 +21,43 @@ EXPECTED_POOL = "expected an address, a range such as 172.30.0.128-172.30.0.250,
 
 def read_networks(value: Any, complaints: Complaints) -> dict[str, dict[str, Any]]:
     """Return the networks, each with ``pool`` and ``exclude`` as lists of texts."""
-    return {
+    networks = {
         name: _read_network(join(VARIABLE, name), item, complaints)
         for name, item in complaints.named(VARIABLE, value).items()
     }
+    _check_pools(networks, complaints)
+    return networks
+
+
+def _check_pools(networks: Mapping[str, Mapping[str, Any]], complaints: Complaints) -> None:
+    """Complain about pools that hold their own gateway, or addresses of another network's pool."""
+    known: list[tuple[str, Any, Any]] = []
+    for name, network in networks.items():
+        path = join(join(VARIABLE, name), "pool")
+        spans = [_ends(text) for text in network["pool"]]
+        gateway = ipaddress.ip_address(network["gateway"]) if network.get("gateway") else None
+        left_out = any(_holds(_ends(text), gateway) for text in network["exclude"])
+        if gateway is not None and not left_out and any(_holds(span, gateway) for span in spans):
+            complaints.add(path, f"holds the gateway {gateway}; expected a pool without it, or the gateway in exclude")
+        for first, last in spans:
+            other = next((other for other, low, high in known if first <= high and low <= last), None)
+            if other is not None:
+                complaints.add(path, f"gives addresses between {first} and {last} that {join(VARIABLE, other)} gives "
+                               "too; expected each address in one pool")
+        known += [(name, first, last) for first, last in spans]
+
+
+def _holds(span: tuple[Any, Any], address: Any) -> bool:
+    return address is not None and span[0] <= address <= span[1]
+
+
+def _ends(text: str) -> tuple[Any, Any]:
+    """Return the first and the last address of a range that was found to be one."""
+    if "/" in text:
+        block = ipaddress.ip_network(text)
+        return block[0], block[-1]
+    first, dash, last = text.partition("-")
+    return ipaddress.ip_address(first), ipaddress.ip_address(last if dash else first)
 
 
 def _read_network(path: str, value: Any, complaints: Complaints) -> dict[str, Any]:
@@ -58,7 +92,7 @@ def _read_network(path: str, value: Any, complaints: Complaints) -> dict[str, An
 
 def _read_subnet(path: str, value: Any, complaints: Complaints) -> Any:
     try:
-        return ipaddress.ip_network(value)
+        return ipaddress.IPv4Network(value)
     except ValueError as error:
         complaints.add(path, f"{show(value)} is not a subnet ({error}); expected a CIDR such as 172.30.0.0/24")
         return None
@@ -66,7 +100,7 @@ def _read_subnet(path: str, value: Any, complaints: Complaints) -> Any:
 
 def _read_address(path: str, value: Any, subnet: Any, complaints: Complaints) -> Any:
     try:
-        address = ipaddress.ip_address(value)
+        address = ipaddress.IPv4Address(value)
     except ValueError:
         complaints.add(path, f"{show(value)} is not an address; expected one such as 172.30.0.1")
         return None
@@ -103,6 +137,9 @@ def _check_range(path: str, text: str, subnet: Any, complaints: Complaints) -> b
         return False
     if ends[0].version != ends[1].version or ends[0] > ends[1]:
         complaints.add(path, f"{show(text)} runs backwards; expected the lower address first")
+        return False
+    if ends[0].version != 4:
+        complaints.add(path, f"{show(text)} is of IPv6; expected addresses of IPv4")
         return False
     if subnet is not None and not all(end in subnet for end in ends):
         complaints.add(path, f"{show(text)} lies outside the subnet; expected addresses in {subnet}")
