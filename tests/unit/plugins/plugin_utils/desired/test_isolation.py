@@ -78,7 +78,7 @@ def test_a_rule_between_clusters_opens_both_ends():
         {"way": "out", "addresses": ["10.0.0.1"], "ports": ["80/tcp"], "groups": ["web"]}]
     assert policy["protected"][0] == "10.0.0.9"
     for name in ("acme_db_0", "globex_web_0"):
-        cluster = policy["clusters"][name.split("_")[0]]
+        cluster = policy["clusters"][name.split("_", maxsplit=1)[0]]
         assert "80" in rules.render({**policy, **cluster}, name)
 
 
