@@ -16,10 +16,14 @@ from .exact import Model, RuleKey
 from .model import Group
 
 MAX_PARTS = 60
+# What the search for a small set may cost, in the solver's deterministic seconds: for one question, and in all.
+WORK_ONCE, WORK = 1.0, 4.0
 
 
-def conflict(draft: Draft, pending: Mapping[int, int], group: int, seconds: float) -> tuple[str, ...]:
-    """Sentences of a small conflicting set around one group; empty where it can't be found in time.
+def conflict(draft: Draft, pending: Mapping[int, int], group: int) -> tuple[str, ...]:
+    """Sentences of a small conflicting set around one group; empty where it can't be found at little cost.
+
+    Where the work it may cost is used up, the set may hold a part that it could do without.
 
     :param draft: a draft on which nothing of ``pending`` has been placed.
     """
@@ -30,24 +34,24 @@ def conflict(draft: Draft, pending: Mapping[int, int], group: int, seconds: floa
         return ()
     amounts = frozenset(range(len(draft.problem.dimensions)))
     kept_groups, dropped, dimensions = list(others), frozenset[RuleKey](), amounts
-    if not _impossible(draft, pending, [group, *kept_groups], dropped, None, seconds):
+    if not _impossible(draft, pending, [group, *kept_groups], dropped, None):
         return ()
     for number in others:
         fewer = [other for other in kept_groups if other != number]
-        if _impossible(draft, pending, [group, *fewer], dropped, None, seconds):
+        if _impossible(draft, pending, [group, *fewer], dropped, None):
             kept_groups = fewer
     for key in rules:
         if key[0] in (group, *kept_groups) and _impossible(
-            draft, pending, [group, *kept_groups], dropped | {key}, None, seconds
+            draft, pending, [group, *kept_groups], dropped | {key}, None
         ):
             dropped |= {key}
     # Without nodes, does a shortage of plain amounts remain?
     nodes_matter = draft.state.nodes is not None and not _impossible(
-        draft, pending, [group, *kept_groups], dropped, amounts, seconds
+        draft, pending, [group, *kept_groups], dropped, amounts
     )
     if not nodes_matter:
         for dimension in sorted(amounts):
-            if _impossible(draft, pending, [group, *kept_groups], dropped, dimensions - {dimension}, seconds):
+            if _impossible(draft, pending, [group, *kept_groups], dropped, dimensions - {dimension}):
                 dimensions = dimensions - {dimension}
     sentences = [f"{pending[number]} of {groups[number].label}" for number in sorted([group, *kept_groups])]
     members = {group, *kept_groups}
@@ -98,9 +102,10 @@ def _impossible(
     members: list[int],
     without: frozenset[RuleKey],
     dimensions: frozenset[int] | None,
-    seconds: float,
 ) -> bool:
     """Whether these groups can't all be placed, proven."""
+    if draft.work > WORK:
+        return False
     wanted = {number: pending[number] for number in sorted(members)}
-    answer = Model(draft, wanted, without, dimensions).build().solve(seconds, all_of_it=True)
+    answer = Model(draft, wanted, without, dimensions).build().solve(WORK_ONCE, all_of_it=True)
     return answer is not None and answer.proven and answer.total < sum(wanted.values())

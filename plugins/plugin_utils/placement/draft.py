@@ -33,6 +33,14 @@ class Slot:
 
 
 @dataclass
+class Fates:
+    """Rows that leave and rows that should but can't, each with the reason; all others stay."""
+
+    leave: dict[int, str] = field(default_factory=dict)
+    stuck: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass
 class Draft:
     """A plan in the making."""
 
@@ -45,9 +53,16 @@ class Draft:
     unplaced: list[Slot] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     guide: Guide | None = None
+    fates: Fates | None = None
+    # Rows that must leave because of their host's state: their moves are nobody's choice.
+    forced: frozenset[int] = frozenset()
     proven: set[int] = field(default_factory=set)
     conflicts: dict[int, tuple[str, ...]] = field(default_factory=dict)
     relaxations: dict[int, list[str]] = field(default_factory=dict)
+    # What the wall clock stopped before its counted work was done: only then does a plan depend on the machine.
+    braked: set[str] = field(default_factory=set)
+    # Work of exact search so far, in the solver's deterministic seconds.
+    work: float = 0.0
     short_of: dict[int, set[str]] = field(default_factory=dict)
 
     @cached_property

@@ -5,7 +5,7 @@
 
 Identical instances are one whole-number variable per group and host, so that the search sees no symmetries among them.
 OR-Tools is optional. The search is deterministic: one worker, a fixed seed, and a limit in deterministic time (the
-wall clock only bounds it from far away).
+wall clock is but a brake, see ``BRAKE_FACTOR``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from .draft import Draft
-from .model import Group
+from .model import MEMORY, Group
 from .numeric import np
 
 try:
@@ -28,6 +28,10 @@ except ImportError:
 
 # A rule is named by (group, kind, number in the group's list of that kind).
 RuleKey = tuple[int, str, int]
+# The wall clock stops a search only where the machine is this much slower than the solver's count of its work.
+BRAKE_FACTOR, BRAKE_SECONDS = 10.0, 60.0
+# An amount, and how many times it counts.
+Term = tuple[int, Any]
 Shares = list[tuple[tuple[float, ...], tuple[float, ...]]]
 
 
@@ -52,26 +56,46 @@ class Model:
     model: Any = None
     count: dict[tuple[int, int], Any] = field(default_factory=dict)
     parts: dict[tuple[int, int, int], Any] = field(default_factory=dict)
-    memory: dict[tuple[int, int, int], Any] = field(default_factory=dict)
 
     def build(self) -> Model:
         """Add variables, room and rules."""
-        self.model = cp_model.CpModel()
+        self.start()
         for number, wanted in sorted(self.pending.items()):
             group = self.draft.problem.groups[number]
-            for host in self._hosts(group).tolist():
+            for host in self.hosts(group).tolist():
                 self.count[number, host] = self.model.NewIntVar(0, wanted, "")
             self.model.Add(sum(v for (g, _h), v in self.count.items() if g == number) <= wanted)
-        self._room()
+        self.room()
         if self.draft.state.nodes is not None and self.dimensions is None:
-            self._nodes()
+            self.nodes()
         for group in self.draft.problem.groups:
             self._rules(group)
         if self.draft.state.has_dedicated:
             self._dedicated()
         return self
 
-    def _hosts(self, group: Group) -> Any:
+    def start(self) -> None:
+        """An empty model."""
+        self.model = cp_model.CpModel()
+
+    def held(self, host: int, dimension: int) -> tuple[list[Term], int]:
+        """What is held of an amount beside what is counted: (amount, how many), and at most. Nothing, here."""
+        return [], 0
+
+    def held_cores(self, host: int, node: int) -> tuple[list[Term], list[Term], list[Term]]:
+        """What is held of a node: cores, whole physical cores, memory of what is bound to it."""
+        return [], [], []
+
+    def limit(self, terms: list[Term], room: int, switch: Any = None) -> None:
+        """A sum of amounts never exceeds the room (where a switch is on); small numbers keep the search quick."""
+        if terms:
+            scale = math.gcd(*(amount for amount, _number in terms))
+            bound = self.model.Add(sum(amount // scale * number for amount, number in terms) <= room // scale)
+            if switch is not None:
+                bound.OnlyEnforceIf(switch)
+
+    def hosts(self, group: Group) -> Any:
+        """The hosts that a group may come to."""
         topology = self.draft.topology
         hard = tuple(
             rule
@@ -80,7 +104,8 @@ class Model:
         )
         return np.flatnonzero(topology.admitted(hard))
 
-    def _room(self) -> None:
+    def room(self) -> None:
+        """No amount of a host is overcommitted."""
         problem, free = self.draft.problem, self.draft.state.free
         for host in range(len(problem.hosts)):
             mine = [(problem.groups[g].claims, var) for (g, h), var in self.count.items() if h == host]
@@ -90,37 +115,56 @@ class Model:
                 terms = [(int(problem.demand[c, dimension]), var) for c, var in mine if problem.demand[c, dimension]]
                 if terms:
                     room = max(0, int(free[dimension, host]))
-                    scale = math.gcd(*(amount for amount, _var in terms))
-                    self.model.Add(sum(amount // scale * var for amount, var in terms) <= room // scale)
+                    held, most = self.held(host, dimension)
+                    # Where it is too much already, what is there may stay, but nothing may come.
+                    self.limit([*terms, *held], room, self._coming(host) if most > room else None)
 
-    def _nodes(self) -> None:
+    def nodes(self) -> None:
+        """No NUMA node is overcommitted."""
         problem, nodes = self.draft.problem, self.draft.state.nodes
         if nodes is None:
             return
         width = nodes.cores.shape[0]
         for host in range(len(problem.hosts)):
-            cores: list[list[Any]] = [[] for _turn in range(width)]
-            whole: list[list[Any]] = [[] for _turn in range(width)]
-            memory: list[list[Any]] = [[] for _turn in range(width)]
+            coming = self._coming(host)
+            if coming is None:
+                continue
+            cores: list[list[Term]] = [[] for _turn in range(width)]
+            whole: list[list[Term]] = [[] for _turn in range(width)]
+            memory: list[list[Term]] = [[] for _turn in range(width)]
             bounded = nodes.counts_memory and bool(np.isfinite(nodes.memory[:, host]).all())
             for (number, where), var in self.count.items():
                 if where == host:
-                    self._spread_over_nodes(number, host, var, cores, whole, memory, bounded)
-            if bounded:
-                drawn = sum(sum(part) for part in memory)
-                self.model.Add(drawn <= max(0, int(nodes.memory[:, host].sum())))
+                    self._spread_over_nodes(number, host, var, cores, whole, memory)
             for node in range(width):
-                self.model.Add(sum(cores[node]) <= max(0, int(nodes.cores[node, host])))
-                self.model.Add(sum(whole[node]) <= max(0, int(nodes.whole[node, host])))
-                if bounded:
-                    self.model.Add(sum(memory[node]) <= max(0, int(nodes.memory[node, host])))
+                held_cores, held_whole, held_memory = self.held_cores(host, node)
+                self.limit([*cores[node], *held_cores], max(0, int(nodes.cores[node, host])), coming)
+                if whole[node]:
+                    self.limit([*whole[node], *held_whole], max(0, int(nodes.whole[node, host])), coming)
+                if bounded and memory[node]:
+                    self.limit([*memory[node], *held_memory], max(0, int(nodes.memory[node, host])), coming)
+            if bounded:
+                # What is not bound to nodes draws its memory wherever there is some: all of them must have enough.
+                mine = [(int(problem.demand[problem.groups[g].claims, MEMORY]), v) for g, v in self._at(host)]
+                total = max(0, int(nodes.memory[:, host].sum()))
+                self.limit([term for term in [*mine, *self.held(host, MEMORY)[0]] if term[0]], total, coming)
 
-    def _spread_over_nodes(
-        self, number: int, host: int, var: Any, cores: Any, whole: Any, memory: Any, bounded: bool
-    ) -> None:
+    def _at(self, host: int) -> list[tuple[int, Any]]:
+        return [(number, var) for (number, where), var in self.count.items() if where == host]
+
+    def _coming(self, host: int) -> Any:
+        """A switch that is on where anything comes to a host; None where nothing can."""
+        mine = [var for _group, var in self._at(host)]
+        if not mine:
+            return None
+        on = self.model.NewBoolVar("")
+        self.model.Add(sum(mine) == 0).OnlyEnforceIf(on.Not())
+        return on
+
+    def _spread_over_nodes(self, number: int, host: int, var: Any, cores: Any, whole: Any, memory: Any) -> None:
         problem, nodes = self.draft.problem, self.draft.state.nodes
         claims = problem.claims[problem.groups[number].claims]
-        if nodes is None:
+        if nodes is None or not claims.cores:
             return
         threads = int(nodes.threads[host])
         strict = claims.numa
@@ -130,29 +174,18 @@ class Model:
             return
         total = 0
         most = strict * self.pending[number] if strict else claims.cores * self.pending[number]
-        held: Any = 0
         for node in range(nodes.cores.shape[0]):
-            if claims.cores:
-                part = self.model.NewIntVar(0, most, "")
-                self.parts[number, host, node] = part
-                total = total + part
-                cores[node].append(unit * part)
-                if claims.whole:
-                    whole[node].append(unit // threads * part)
-                if strict:
-                    self.model.Add(part <= var)
-            if bounded and claims.memory:
-                if strict:
-                    memory[node].append(math.ceil(claims.memory / strict) * self.parts[number, host, node])
-                else:
-                    drawn = self.model.NewIntVar(0, claims.memory * self.pending[number], "")
-                    self.memory[number, host, node] = drawn
-                    memory[node].append(drawn)
-                    held = held + drawn
-        if claims.cores:
-            self.model.Add(total * unit == claims.cores * var)
-        if bounded and claims.memory and not strict:
-            self.model.Add(held == claims.memory * var)
+            part = self.model.NewIntVar(0, most, "")
+            self.parts[number, host, node] = part
+            total = total + part
+            cores[node].append((unit, part))
+            if claims.whole:
+                whole[node].append((unit // threads, part))
+            if strict:
+                self.model.Add(part <= var)
+                if claims.memory:
+                    memory[node].append((math.ceil(claims.memory / strict), part))
+        self.model.Add(total * unit == claims.cores * var)
 
     def _sums(self, number: int, topology: str) -> tuple[list[Any], list[int]]:
         """Per domain: members that are there plus those to come, and those that are there."""
@@ -276,7 +309,7 @@ class Model:
                     new.append(above)
             self.model.Add(sum(new) <= left)
 
-    def solve(self, seconds: float, all_of_it: bool = False) -> Optional[Answer]:
+    def solve(self, work: float, all_of_it: bool = False) -> Optional[Answer]:
         """Place as many as possible (or, with ``all_of_it``, all or nothing); None where no answer came in time."""
         total = sum(self.count.values())
         wanted = sum(self.pending.values())
@@ -284,17 +317,33 @@ class Model:
             self.model.Add(total == wanted)
         elif self.count:
             self.model.Maximize(total)
-        solver = cp_model.CpSolver()
-        solver.parameters.num_workers = 1
-        solver.parameters.random_seed = 1
-        solver.parameters.max_deterministic_time = seconds
-        solver.parameters.max_time_in_seconds = seconds
-        status = solver.Solve(self.model)
+        status, solver = self.search(work)
         if status == cp_model.INFEASIBLE:
             return Answer({}, {}, 0, True)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return None
-        answer = Answer({}, {}, 0, status == cp_model.OPTIMAL or self._too_much())
+        return self.answer(solver, status == cp_model.OPTIMAL or self._too_much())
+
+    def search(self, work: float) -> tuple[Any, Any]:
+        """Let the solver loose; its work is counted, so that a busy machine finds the same as an idle one.
+
+        :param work: in the solver's own deterministic seconds. The wall clock is an emergency brake far beyond.
+        """
+        brake = max(BRAKE_SECONDS, BRAKE_FACTOR * work)
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = 1
+        solver.parameters.random_seed = 1
+        solver.parameters.max_deterministic_time = work
+        solver.parameters.max_time_in_seconds = brake
+        status = solver.Solve(self.model)
+        self.draft.work += solver.ResponseProto().deterministic_time
+        if status in (cp_model.UNKNOWN, cp_model.FEASIBLE) and solver.WallTime() >= brake:
+            self.draft.braked.add("the exact search")
+        return status, solver
+
+    def answer(self, solver: Any, proven: bool) -> Answer:
+        """Where the solver puts what is pending."""
+        answer = Answer({}, {}, 0, proven)
         for (number, host), var in sorted(self.count.items()):
             times = solver.Value(var)
             if times:
@@ -318,7 +367,6 @@ class Model:
         claims = self.draft.problem.claims[self.draft.problem.groups[number].claims]
         width = state.nodes.cores.shape[0]
         parts = [self._value(solver, self.parts.get((number, host, node))) for node in range(width)]
-        drawn = [self._value(solver, self.memory.get((number, host, node))) for node in range(width)]
         unit, per_node = state.nodes.share(claims)
         result = []
         for _turn in range(times):
@@ -332,7 +380,8 @@ class Model:
             else:
                 step = int(state.nodes.threads[host]) if claims.whole else 1
                 cores = _draw(parts, claims.cores // step, step)
-                memory = _draw(drawn, claims.memory, 1) if any(drawn) else (0.0,) * width
+                # Where it draws its memory is settled when it is placed.
+                memory = (0.0,) * width
             result.append((cores, memory))
         return result
 
@@ -354,7 +403,7 @@ def _draw(parts: list[int], amount: int, step: int) -> tuple[float, ...]:
 
 
 def place_exactly(
-    draft: Draft, pending: Mapping[int, int], seconds: float, pools: Mapping[str, int], moving: Mapping[int, int]
+    draft: Draft, pending: Mapping[int, int], work: float, pools: Mapping[str, int], moving: Mapping[int, int]
 ) -> Optional[Answer]:
     """The best placement of what is pending on the free room of a draft.
 
@@ -363,4 +412,4 @@ def place_exactly(
     """
     model = Model(draft, pending).build()
     model.addresses(pools, moving)
-    return model.solve(seconds)
+    return model.solve(work)

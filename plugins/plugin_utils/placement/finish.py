@@ -55,6 +55,11 @@ def finish(draft: Draft) -> Plan:
 def settle_unmoved(draft: Draft) -> None:
     """What was to leave, and found its best place where it runs, simply stays."""
     problem, running = draft.problem, draft.problem.running
+    for slot in draft.slots:
+        disk = problem.disks.released.get((slot.group, slot.index)) if slot.row < 0 else None
+        if disk is not None and slot.disk < 0:
+            name = problem.hosts.names[int(problem.disks.host[disk])]
+            slot.reason = f"{slot.reason}; its disk on {name} is left behind, for it can't be placed there"
     if not len(running):
         return
     before = standing(problem, draft.topology)

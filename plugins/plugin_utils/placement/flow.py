@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .draft import Draft
-from .model import DISK, Problem
+from .model import DISK, MEMORY, Problem
 from .numeric import Bools, Floats, np
 from .standing import REMOVE
 from .state import lying, owned_cores
@@ -87,13 +87,14 @@ def changes_by_name(draft: Draft, names: dict[tuple[int, int], str], cores: list
     found = {}
     for slot, own in zip(draft.slots, cores):
         claims = problem.groups[slot.group].claims
-        takes = _less_disk(problem, problem.demand[claims], slot.disk)
-        change = Change(slot.host, claims, own, -1, -1, (), takes, problem.demand[claims])
+        takes = _amounts(problem, claims, slot.disk, None if slot.nodes is None else np.array(slot.nodes[1]))
+        change = Change(slot.host, claims, own, -1, -1, (), takes, takes)
         if slot.row >= 0:
             change.off = int(running.host[slot.row])
             change.old_claims = int(running.claims[slot.row])
             disk = problem.disks.own.get(slot.row, -1)
-            change.frees = _less_disk(problem, problem.demand[change.old_claims], disk)
+            share = draft.state.running_share(slot.row)[1] if draft.state.nodes is not None else None
+            change.frees = _amounts(problem, change.old_claims, disk, share)
             change.old_cores = running.cores[slot.row] if running.cores_valid[slot.row] else ()
             if not problem.claims[change.old_claims].cores:
                 change.old_cores = ()
@@ -101,13 +102,22 @@ def changes_by_name(draft: Draft, names: dict[tuple[int, int], str], cores: list
     return found
 
 
-def _less_disk(problem: Problem, amounts: Floats, disk: int) -> Floats:
-    """Amounts without what a disk that lies on the host covers of them."""
-    if disk < 0:
+def _amounts(problem: Problem, claims: int, disk: int, memory: Floats | None) -> Floats:
+    """What an instance takes of each dimension, then, where NUMA nodes' memory counts, of each node and of all.
+
+    A disk that lies on the host covers a part of what is claimed of it. Memory per node counts only where the claims
+    are bound to nodes; else it lies wherever there is some.
+    """
+    amounts: Floats = problem.demand[claims]
+    if disk >= 0:
+        amounts = amounts.copy()
+        amounts[DISK] = max(0.0, amounts[DISK] - float(problem.disks.size[disk]))
+    if not problem.hosts.counts_memory_by_node:
         return amounts
-    rest: Floats = amounts.copy()
-    rest[DISK] = max(0.0, rest[DISK] - float(problem.disks.size[disk]))
-    return rest
+    nodes = np.zeros(len(problem.hosts.memory_by_node))
+    if memory is not None and problem.claims[claims].numa:
+        nodes += memory[: len(nodes)]
+    return np.concatenate((amounts, nodes, problem.demand[claims][[MEMORY]]))
 
 
 def order_by_room(draft: Draft, steps: list[Step], changes: dict[str, Change]) -> list[Step]:
@@ -156,6 +166,12 @@ def _start(draft: Draft) -> Room:
     for dimension in range(len(problem.dimensions)):
         weights = problem.demand[running.claims[rows], dimension] if len(rows) else None
         free[dimension] -= np.bincount(running.host[rows], weights=weights, minlength=len(problem.hosts))
+    if problem.hosts.counts_memory_by_node:
+        nodes = problem.hosts.memory_by_node
+        free = np.concatenate((free, nodes, nodes.sum(axis=0)[np.newaxis, :]), axis=0)
+        for row in rows.tolist():
+            amounts = _amounts(problem, int(running.claims[row]), -1, draft.state.running_share(row)[1])
+            free[len(problem.dimensions) :, running.host[row]] -= amounts[len(problem.dimensions) :]
     if len(problem.disks):
         free[DISK] -= lying(problem, draft.codes != REMOVE)
     return Room(draft, free, owned_cores(problem, rows))

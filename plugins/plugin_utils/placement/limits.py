@@ -72,7 +72,8 @@ class RuleBook:
             elif rule.target == group.id:
                 limits.mask &= domains.of >= 0
                 if len(members):
-                    limits.mask &= holds[domains.of]
+                    # Members in several domains break the rule already, and a new one would too, wherever it is.
+                    limits.mask &= holds[domains.of] & (int(holds.sum()) == 1)
                 limits.together.append(domains)
             elif len(members) or not self.waits(rule.target, group.id, state):
                 limits.mask &= holds[domains.of]

@@ -43,6 +43,36 @@ def standing(problem: Problem, topology: Topology) -> Ints:
     return codes
 
 
+def placed_anew(problem: Problem, codes: Ints) -> Bools:
+    """What must be placed anew even where it stays: it gets other claims, or its cores are not what these ask for."""
+    running = problem.running
+    if not len(running):
+        return np.zeros(0, dtype=np.bool_)
+    wanted = np.array([group.claims for group in problem.groups], dtype=np.int64)[running.group]
+    updated = codes == UPDATE
+    anew: Bools = (updated & (running.claims != wanted)) | ~running.cores_valid
+    strict = np.array([bool(c.numa) or c.whole for c in problem.claims], dtype=np.bool_)
+    for row in np.flatnonzero(updated & ~anew & strict[running.claims]).tolist():
+        anew[row] = not cores_as_claimed(problem, row)
+    return anew
+
+
+def cores_as_claimed(problem: Problem, row: int) -> bool:
+    """Whether the cores of a running instance lie as its claims say: in so many nodes, in whole physical cores."""
+    running, hosts = problem.running, problem.hosts
+    claims = problem.claims[running.claims[row]]
+    shape = hosts.shapes[hosts.shape[running.host[row]]]
+    seats = shape.position[np.array(running.cores[row], dtype=np.int64)]
+    if claims.numa:
+        parts = np.unique(shape.node[seats], return_counts=True)[1]
+        if len(parts) != claims.numa or len(set(parts.tolist())) > 1:
+            return False
+    if claims.whole:
+        threads = np.unique(shape.physical[seats], return_counts=True)[1]
+        return bool(shape.full[seats].all() and (threads == shape.threads).all())
+    return True
+
+
 def replaceable(problem: Problem) -> Bools:
     """The hosts whose instances are created elsewhere while they don't answer."""
     names = problem.options.replace_unreachable
@@ -59,10 +89,15 @@ class Checker:
         self.topology = topology
         self.book = book
         self.broken: dict[int, str] = {}
+        self.final = False
 
-    def check(self, state: State, codes: Ints) -> dict[int, str]:
-        """All that must leave, as far as each rule on its own can say."""
+    def check(self, state: State, codes: Ints, final: bool = False) -> dict[int, str]:
+        """All that must leave, as far as each rule on its own can say.
+
+        :param final: nothing more will be placed, which could make a spread even.
+        """
         self.broken = {}
+        self.final = final
         movable = (codes == KEEP) | (codes == UPDATE) | (codes == START) | (codes == STOP)
         bounds = np.searchsorted(self.problem.running.group, np.arange(len(self.problem.groups) + 1))
         for group in self.problem.groups:
@@ -144,9 +179,10 @@ class Checker:
                 continue
             domains = self.topology.domains(rule.topology)
             of = domains.of[self.problem.running.host[rows]]
+            self._say(rows[of < 0], f"spread: its host has no {rule.topology}")
             counts = domains.count(state.hosts_of(group.id)).astype(np.int64)
             eligible = self.topology.eligible(rule.topology, group.rules.constraints)
-            missing = group.count - len(state.hosts_of(group.id))
+            missing = 0 if self.final else group.count - len(state.hosts_of(group.id))
             for domain in _surplus(counts, eligible, rule.max_skew, missing):
                 here = [row for row in rows[of == domain].tolist() if row not in self.broken]
                 if here:

@@ -122,7 +122,8 @@ class Placed:
     cores: tuple[int, ...] = ()
     network: str | None = None
     address: str | None = None
-    fresh: bool = False  # put there (or changed) by the plan, so that it must obey all rules
+    fresh: bool = False  # put there (or changed) by the plan, so that it must fit
+    arrives: bool = False  # put there by the plan, so that it must obey all rules
 
     @property
     def name(self) -> str:
@@ -162,6 +163,11 @@ class World:
         clusters = self.problem.get("clusters") or {}
         known = key[0] in clusters and (clusters[key[0]].get("state") == "absent" or key[:2] in self.groups)
         return "surplus" if known else "foreign"
+
+    def decides(self, key: Key) -> bool:
+        """Whether a plan has a say in it: it is wanted, and its host answers (or it does not run yet)."""
+        run = self.running.get(key)
+        return key in self.desired and (run is None or self.hosts[run["host"]].state != "unreachable")
 
     def as_running(self, key: Key) -> Placed:
         """A running instance as it is now."""
@@ -293,6 +299,7 @@ class Broken:
 
     text: str
     who: frozenset[Key]
+    rule: tuple[Any, ...] = ()
 
 
 class Census:
@@ -325,19 +332,35 @@ def rule_complaints(world: World, placed: list[Placed]) -> list[Broken]:
     out: list[Broken] = []
     for group in sorted(census.of_group):
         rules = world.groups.get(group, {}).get("placement") or {}
-        out += constraint_breaks(world, census, group, rules)
-        for rule in rules.get("affinity") or []:
-            if hard(rule):
-                out += affinity_breaks(world, census, group, rule)
-        for rule in rules.get("anti_affinity") or []:
-            if hard(rule):
-                out += anti_affinity_breaks(world, census, group, rule)
-        for rule in rules.get("spread") or []:
-            if hard(rule):
-                out += spread_breaks(world, census, group, rule)
+        found = [("constraints", 0, constraint_breaks(world, census, group, rules))]
+        for kind, breaks in RULES.items():
+            for number, rule in enumerate(rules.get(kind) or []):
+                if hard(rule):
+                    found.append((kind, number, breaks(world, census, group, rule)))
         if rules.get("dedicated"):
-            out += dedicated_breaks(census, group, placed)
+            found.append(("dedicated", 0, dedicated_breaks(census, group, placed)))
+        out += [
+            dataclasses.replace(broken, rule=(group, kind, number))
+            for kind, number, listed in found
+            for broken in listed
+        ]
     return out
+
+
+def offenders(world: World, placed: list[Placed], stuck: set[Key]) -> list[str]:
+    """Hard rules that a state breaks through the plan's own doing, or that what stays breaks without being reported.
+
+    What arrives obeys all rules towards all that is there. What stays where it ran obeys them too, but not towards
+    what is stuck (that one is reported in its stead), nor towards what is remembered on a dead host.
+    """
+    everyone = rule_complaints(world, placed)
+    arriving = {item.key for item in placed if item.arrives}
+    out = [broken.text for broken in everyone if broken.who & arriving]
+    left_out = stuck | {item.key for item in placed if world.hosts[item.host].state == "unreachable"}
+    without = rule_complaints(world, [i for i in placed if i.key not in left_out]) if left_out else everyone
+    staying = {item.key for item in placed if world.decides(item.key)} - arriving - stuck
+    both = {(b.rule, key) for b in everyone for key in b.who} & {(b.rule, key) for b in without for key in b.who}
+    return out + [f"{key} stays though it breaks {rule}, and is not reported" for rule, key in both if key in staying]
 
 
 def constraint_breaks(world: World, census: Census, group: tuple[str, str], rules: dict[str, Any]) -> list[Broken]:
@@ -422,6 +445,9 @@ def dedicated_breaks(census: Census, group: tuple[str, str], placed: list[Placed
         for i in placed
         if i.host in mine and i.key[0] != group[0]
     ]
+
+
+RULES = {"affinity": affinity_breaks, "anti_affinity": anti_affinity_breaks, "spread": spread_breaks}
 
 
 # --- addresses ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
     World,
     address_complaints,
     host_complaints,
-    rule_complaints,
+    offenders,
 )
 
 ACTIONS = {"keep", "create", "update", "move", "start", "stop", "remove", "unknown", "foreign"}
@@ -30,9 +30,7 @@ def complaints(problem: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     for host, items in by_host(after).items():
         out += host_complaints(world.hosts[host], items)
     out += address_complaints(world, after)
-    out += [
-        broken.text for broken in rule_complaints(world, after) if any(i.fresh for i in after if i.key in broken.who)
-    ]
+    out += offenders(world, after, {key_of(u) for u in plan["unplaced"]} & set(world.running))
     out += fate_complaints(world, plan)
     out += step_complaints(world, plan)
     return out + figure_complaints(world, plan, after)
@@ -89,7 +87,9 @@ def placed_by(world: World, entry: dict[str, Any]) -> Placed:
         return as_running(world, key)
     claim = world.grades[world.desired[key]["grade"]] if key in world.desired else as_running(world, key).claim
     cores = tuple(entry["cores"] or ()) if claim.cores else ()
-    return Placed(key, entry["host"], claim, cores, entry["network"], entry["address"], fresh=True)
+    return Placed(
+        key, entry["host"], claim, cores, entry["network"], entry["address"], True, arrives=entry["action"] != "update"
+    )
 
 
 def as_running(world: World, key: Key) -> Placed:

@@ -18,8 +18,8 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
     eligible,
     excluded,
     hard,
+    offenders,
     pool_of,
-    rule_complaints,
 )
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_plan import as_running
 
@@ -177,7 +177,7 @@ class Search:
                 item = as_running(self.world, candidate.key)
                 kept[host].append(item)
             else:
-                item = Placed(candidate.key, host, candidate.claim, fresh=True)
+                item = Placed(candidate.key, host, candidate.claim, fresh=True, arrives=candidate.home != host)
                 on[host].append(candidate.claim)
                 run = self.world.running.get(candidate.key, {})
                 network = self.world.desired[candidate.key].get("network")
@@ -188,10 +188,9 @@ class Search:
             return False
         if any(count > self.free_addresses[network] for network, count in needed.items()):
             return False
-        fresh = {item.key for item in final if item.fresh}
-        complete = len(where) == len(self.candidates)
-        broken = rule_complaints(self.world, final)
-        return not any(complete or b.who & fresh for b in broken) and self._spread_strictly(final, fresh)
+        stuck = {candidate.key for candidate in self.candidates if candidate.home and candidate.key not in where}
+        arriving = {item.key for item in final if item.arrives}
+        return not offenders(self.world, final, stuck) and self._spread_strictly(final, arriving)
 
     def _spread_strictly(self, final: list[Placed], fresh: set[Key]) -> bool:
         """Spread measured also from domains that are not eligible but hold a member."""
@@ -209,29 +208,6 @@ class Search:
                 if uneven and any(key[:2] == group for key in fresh):
                     return False
         return True
-
-
-def already_broken(problem: dict[str, Any]) -> bool:
-    """Whether what runs breaks a hard rule as it stands (what will be removed left out)."""
-    world = World(problem)
-    now = [as_running(world, key) for key in world.running if world.fate(key) != "surplus"]
-    return bool(rule_complaints(world, now)) or any(
-        spread_off(world, now, group, rule)
-        for group, spec in world.groups.items()
-        for rule in (spec.get("placement") or {}).get("spread") or []
-        if hard(rule)
-    )
-
-
-def spread_off(world: World, now: list[Placed], group: tuple[str, str], rule: dict[str, Any]) -> bool:
-    """Whether a group that runs is uneven over all domains it could be in."""
-    topology = rule.get("topology", "zone")
-    members: collections.Counter[str] = collections.Counter()
-    for item in now:
-        if item.key[:2] == group:
-            members[world.hosts[item.host].labels.get(topology, "")] += 1
-    counts = [members[d] for d in eligible(world, group, topology) | set(members)]
-    return bool(counts) and max(counts) - min(counts) > rule.get("max_skew", 1)
 
 
 def fits(host: Host, staying: list[Placed], fresh: list[Claim]) -> bool:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ansible_collections.stowage.fleet.plugins.plugin_utils.placement import Problem, solve
@@ -20,7 +19,6 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_search import (
     STUCK,
     Search,
-    already_broken,
 )
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.strategies import (
     problem_of_seed,
@@ -29,26 +27,6 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
 
 PROBLEMS = int(os.environ.get("STOWAGE_RANDOM_PROBLEMS", "10000"))
 FIRST = int(os.environ.get("STOWAGE_RANDOM_SEED", "0"))
-
-# Seeds whose problems the planner does not answer as well as possible yet, and what it does instead. None of these
-# overcommits anything. Each is a strict xfail of its own, so that it is noticed when it is mended.
-OPEN = {
-    1039: "moves for a rule that an instance without another place still keeps",
-    3374: "leaves out one more than it must when a drained group drags others along",
-    5863: "does not prove what is plain",
-}
-OPEN_STALE = {
-    421: "members of one domain in two, as one of them can't leave",
-    528: "moves for nothing",
-    732: "members of one domain in two, as one is remembered on a dead host",
-    836: "members of one domain in two, as one of them can't leave",
-    840: "moves two where one is enough",
-    1013: "moves for nothing",
-    1039: "moves for a rule that an instance without another place still keeps",
-    1310: "moves for nothing",
-    1487: "moves three where one is enough",
-    1673: "members of one domain in two, as one of them can't leave",
-}
 
 
 def judged(problem: dict[str, Any]) -> list[str]:
@@ -63,7 +41,7 @@ def too_little(problem: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     if not missing:
         return []
     possible = Search(problem).fewest_unplaced()
-    if possible == 0 or (possible < missing and not already_broken(problem) and not for_the_running(problem, plan)):
+    if possible == 0 or (possible < missing and not for_the_running(problem, plan)):
         return [f"{missing} are unplaced, {possible} need be: {[u['name'] for u in plan['unplaced']]}"]
     return [f"{u['name']}: not proven" for u in plan["unplaced"] if u["proven"] is not True]
 
@@ -106,19 +84,13 @@ def failures(seeds: Iterable[int], stale: bool) -> list[str]:
 
 
 def test_ten_thousand_random_problems_are_solved_as_well_as_by_trying_everything() -> None:
-    found = failures([seed for seed in range(FIRST, FIRST + PROBLEMS) if seed not in OPEN], stale=False)
+    found = failures(range(FIRST, FIRST + PROBLEMS), stale=False)
     assert not found, "\n\n".join(found)
 
 
 def test_rules_that_came_after_what_runs_are_mended_with_the_fewest_moves() -> None:
-    found = failures([seed for seed in range(FIRST, FIRST + PROBLEMS // 4) if seed not in OPEN_STALE], stale=True)
+    found = failures(range(FIRST, FIRST + PROBLEMS // 4), stale=True)
     assert not found, "\n\n".join(found)
-
-
-@pytest.mark.xfail(strict=True, reason="a corner that the planner does not see yet; the value says which")
-@pytest.mark.parametrize(("seed", "stale"), [*((s, False) for s in OPEN), *((s, True) for s in OPEN_STALE)])
-def test_corners_that_are_still_open(seed: int, stale: bool) -> None:
-    assert not failures([seed], stale)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
