@@ -39,4 +39,5 @@ def test_an_instance_whose_data_can_travel_moves_freely(options):
 
 
 def test_what_stays_is_not_named():
-    assert left_behind([{**MOVE, "action": "keep"}], {"globex_redis_0": {"mounts": [{"source": "x", "target": "/x"}]}}) == []
+    options = {"globex_redis_0": {"mounts": [{"source": "x", "target": "/x"}]}}
+    assert left_behind([{**MOVE, "action": "keep"}], options) == []
