@@ -91,7 +91,11 @@ def build_problem(
             if name in (strays or {}).get(container["name"], ()):
                 continue
             digest = OUTDATED if container["name"] in outdated else CURRENT
-            problem["running"].append(running_problem(name, container, digest))
+            run = running_problem(name, container, digest)
+            if run["network"] not in desired.networks:
+                # On a network of the engine's own the engine gives the address, and none of it can be asked for.
+                run["address"] = None
+            problem["running"].append(run)
     problem["disks"] = disk_rows(observations)
     seen = [item["name"] for host in observations.values() for item in host.get("containers") or []]
     hosts, running, notes = remember_hosts(missing, newest_ledger(observations), seen)
