@@ -24,7 +24,8 @@ def disk_rows(observations: Mapping[str, Observation]) -> list[dict[str, Any]]:
     for host in sorted(observations):
         for volume in observations[host].get("volumes") or []:
             name = volume.get("instance")
-            if not is_instance_name(name) or not volume.get("size"):
+            # What is kept for a disk that comes is room of its instance, which counts when it is placed there.
+            if not is_instance_name(name) or not volume.get("size") or volume["state"] == "incoming":
                 continue
             cluster, group, index = split_instance_name(name)
             new = {"cluster": cluster, "group": group, "index": index, "host": host, "size": 0}
