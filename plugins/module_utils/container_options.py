@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple
 
 from . import container_values as v
+from .links.wanted import LINK_SPEC
 from .sizes import parse_size
 
 # Stand-ins for the value of an option that is not set.
@@ -236,6 +237,8 @@ OPTIONS = (
     Option("runtime", TEXT, (HOST, "Runtime"), show=v.as_text, unset=FROM_ENGINE),
     Option("tty", OFF, ("Config", "Tty"), show=bool, unset=False),
     Option("interactive", OFF, ("Config", "OpenStdin"), show=bool, unset=False),
+    # Wired by links/, beside the engine.
+    Option("links", {"type": "list", "elements": "dict", "options": LINK_SPEC}),
     Option("hostname", TEXT, ("Config", "Hostname"), _hostname, always=True),
     Option("extra_hosts", MAP, (HOST, "ExtraHosts"), _own(v.make_hosts), v.as_sorted, unset=[]),
     Option("dns", _strings(), (HOST, "Dns"), show=v.as_list, unset=[]),

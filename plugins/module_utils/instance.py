@@ -21,6 +21,7 @@ from .container_diff import Difference, differences, payload
 from .container_values import is_anonymous, parse_cpulist
 from .errors import EngineError, HostError, StowageError
 from .labels import SPEC, read_spec
+from .links.converge import bring, has_links
 from .owned import NEXT, OLD, current_spec
 
 _ACTIVE = ("running", "paused", "restarting")
@@ -133,6 +134,8 @@ class Converger:
         cluster = job.instance["cluster"]
         if self._policy.covers(cluster):
             self._policy.remember(ident, job.name, cluster)
+        if job.links or has_links(ident):
+            bring(self._engine.inspect(ident), job.name, job.links, check=False)
         self._engine.start(ident)
         result.started = time.monotonic()
 
@@ -186,11 +189,21 @@ class Converger:
                     self._engine.unpause(container["Id"])
                 else:
                     self._start(job, container["Id"], result)
+        elif job.instance["state"] == "started" and state == "running":
+            self._wire(job, result, container)
         elif job.instance["state"] != "started" and state in _ACTIVE:
             result.did("stopped", f"it was {state}")
             result.differ([Difference("state", state, "exited")])
             if not self._check:
                 self._engine.stop(container["Id"], grace_of(container))
+
+    def _wire(self, job, result, container):
+        """Bring the links of a running container to what is wanted."""
+        done = bring(container, job.name, job.links, self._check)
+        if done["changed"]:
+            result.did("updated", f"links: {', '.join(done['actions'])}")
+            wanted = [link.to_dict() for link in job.links]
+            result.differ([Difference("links", done["before"], wanted)])
 
     def _record(self, job, result, container, spec):
         """Note what a container is now, where its label can't say so."""

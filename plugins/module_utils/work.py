@@ -12,6 +12,8 @@ from .container_diff import asked_names, made_values
 from .disks.pool import DEFAULT_POOL
 from .errors import InvalidInput
 from .instance_disks import with_disks
+from .isolation.policy import RUNTIME_NAME
+from .links.wanted import Link, read_links
 from .naming import check_name, instance_name
 from .owned import wanted_spec
 
@@ -24,6 +26,7 @@ class Job(NamedTuple):
     instance: dict
     made: dict[str, Any]
     spec: dict[str, Any]
+    links: list[Link]
 
     @property
     def name(self):
@@ -64,7 +67,7 @@ def _collect(problems, path, read):
     try:
         return read()
     except InvalidInput as error:
-        problems += [f"{path}.{problem}" for problem in error.problems]
+        problems += [f"{path}.{problem}" if path else problem for problem in error.problems]
         return None
 
 
@@ -85,6 +88,9 @@ def _read_job(instance, pool):
     cores = instance["claims"].get("cores")
     if cores and cores != len(set(instance.get("cores") or [])):
         problems.append(f"cores: {instance.get('cores')} are not the {cores:g} that it claims")
+    links = _collect(problems, "", lambda: read_links(instance["name"], instance.get("links")))
+    if links and instance.get("runtime") != RUNTIME_NAME:
+        problems.append(f"runtime: {instance.get('runtime')!r} makes no links; expected {RUNTIME_NAME}")
     made = {}
     try:
         instance = with_disks(instance, pool)
@@ -96,7 +102,7 @@ def _read_job(instance, pool):
         problems += error.problems
     if problems:
         raise InvalidInput(problems)
-    return Job(instance, made, wanted_spec(instance, asked_names(made)))
+    return Job(instance, made, wanted_spec(instance, asked_names(made)), links)
 
 
 def _claims(instance):

@@ -352,6 +352,58 @@ options:
       runtime:
         description: Name of the engine's runtime that runs it. C(stowage) is the one that filters its network.
         type: str
+      links:
+        description: All links that it shall have beside its network; see M(stowage.fleet.link). Needs that runtime.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: Name of the interface in the container. The engine's own are C(eth0) and so on.
+            type: str
+            required: true
+          kind:
+            description:
+              - V(bridge) is a pair of interfaces, one end of which is a port of a bridge.
+              - V(macvlan) and V(ipvlan) put a further interface on a NIC. The host itself can't reach it.
+              - V(nic) gives the NIC itself, also a function of one (SR-IOV).
+            type: str
+            choices: [bridge, macvlan, ipvlan, nic]
+            default: bridge
+          parent:
+            description: The host's bridge or NIC.
+            type: str
+            required: true
+          host_name:
+            description: Name of the end on the host, with V(bridge). Follows from the names if not set.
+            type: str
+          mac:
+            description:
+              - MAC. Follows from the names of container and link if not set, so that it stays.
+              - A NIC keeps its own, and ipvlan has that of its parent.
+            type: str
+          addresses:
+            description: Addresses with their prefix lengths, such as V(192.0.2.7/24).
+            type: list
+            elements: str
+          gateway:
+            description: Router for all that no other route is for.
+            type: str
+          mtu:
+            description: MTU in bytes. The parent's if not set.
+            type: int
+          vlan:
+            description:
+              - VLAN. A bridge has to filter VLANs.
+              - With V(macvlan) and V(ipvlan), the interface of the VLAN is made where it is not there.
+            type: int
+          routes:
+            description: Further routes, each with C(to), a network, and perhaps C(via), a router.
+            type: list
+            elements: dict
+          rate:
+            description:
+              - How much it may carry, such as V(10mbit), out of the container, and with V(bridge) into it as well.
+            type: str
       tty:
         description: Whether it gets a terminal.
         type: bool

@@ -13,7 +13,7 @@ from ..errors import StowageError
 from ..labels import CLUSTER
 from ..lock import host_lock
 from ..owned import Owned
-from . import namespace, specs
+from . import namespace, rules, specs
 from .policy import RUNTIME_NAME, Policy
 
 _PARALLEL = 8
@@ -86,7 +86,8 @@ def _process(container):
 
 def load(ident, pid, text):
     """Load a filter into a running container's namespace, and note what the kernel made of it."""
-    namespace.load(pid, text)
+    links = (specs.read_links(ident) or {}).get("links", [])
+    namespace.load(pid, rules.with_links(text, [link["name"] for link in links]))
     specs.note_loaded(ident, namespace.fingerprint(pid))
 
 

@@ -14,6 +14,7 @@ import zipfile
 
 from .. import errors
 from ..files import read_text, write_text
+from ..links import attach, wanted, wire
 from . import namespace, rules, runtime, specs
 
 FOLDER = "/usr/local/lib/stowage"
@@ -23,13 +24,18 @@ _PACKAGE = "stowage_host"
 _MAIN = f"import sys\nfrom {_PACKAGE}.isolation.runtime import main\nsys.exit(main())\n"
 # Zip knows no earlier moment; a fixed one makes equal programs equal bytes.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
-# Only making a container concerns us. All else goes to runc at once: this is called for every signal, too.
+# Making a container concerns us, and starting or deleting one that has links. All else goes to runc at once: this is
+# called for every signal, too.
 _SCRIPT = """#!/bin/sh
 # Written by stowage.fleet. The engine calls this instead of runc, for containers whose network is filtered.
 for word; do
   case $word in
     create) exec {program} create "$@" ;;
-    checkpoint|delete|events|exec|features|kill|list|pause|ps|restore|resume|run|spec|start|state|update) break ;;
+    start|delete)
+      for last; do :; done
+      [ ! -e "{specs}/$last.links" ] || exec {program} "$word" "$@"
+      break ;;
+    checkpoint|events|exec|features|kill|list|pause|ps|restore|resume|run|spec|state|update) break ;;
   esac
 done
 exec runc "$@"
@@ -39,9 +45,10 @@ exec runc "$@"
 def build():
     """Return the program as bytes; the same bytes for the same code."""
     sources = {"__main__.py": _MAIN, f"{_PACKAGE}/__init__.py": "", f"{_PACKAGE}/isolation/__init__.py": "",
-               f"{_PACKAGE}/errors.py": _source(errors)}
-    for module in (namespace, rules, runtime, specs):
-        sources[f"{_PACKAGE}/isolation/{module.__name__.rpartition('.')[2]}.py"] = _source(module)
+               f"{_PACKAGE}/links/__init__.py": "", f"{_PACKAGE}/errors.py": _source(errors)}
+    for module in (namespace, rules, runtime, specs, attach, wanted, wire):
+        room, name = module.__name__.split(".")[-2:]
+        sources[f"{_PACKAGE}/{room}/{name}.py"] = _source(module)
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, source in sorted(sources.items()):
@@ -58,12 +65,12 @@ def install(folder=FOLDER, check_mode=False):
     program = os.path.join(folder, PROGRAM)
     script = os.path.join(folder, RUNTIME)
     changed = []
-    wanted = build()
-    if _bytes(program) != wanted:
+    content = build()
+    if _bytes(program) != content:
         changed.append(program)
         if not check_mode:
-            _write(program, wanted)
-    text = _SCRIPT.format(program=program)
+            _write(program, content)
+    text = _SCRIPT.format(program=program, specs=specs.FOLDER)
     if read_text(script) != text:
         changed.append(script)
         if not check_mode:

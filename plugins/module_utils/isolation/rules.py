@@ -74,6 +74,17 @@ def render(policy, name):
     return _Filter(own, policy).text()
 
 
+def with_links(text, names):
+    """Return a filter's text that lets links pass: wires that an operator drew are open, whoever is at their end."""
+    lines = []
+    for name in names:
+        for family, table in TABLES[:2]:
+            lines += [f'insert rule {family} {table} input iifname "{name}" accept',
+                      f'insert rule {family} {table} output oifname "{name}" accept']
+        lines += [f'insert rule {family} {table} multicast oifname "{name}" accept' for family, table in TABLES[2:]]
+    return "\n".join([text, *lines, ""]) if lines and text else text
+
+
 class _Filter:
     """The filter of one member."""
 
@@ -134,12 +145,28 @@ class _Filter:
                 yield from _set(f"allow{index}_{version}", family.kind, _texts(wanted, version), interval=True)
                 yield from _set(f"named{index}_{version}", family.kind, _texts(named, version), interval=True)
                 yield from _set(f"rest{index}_{version}", family.kind, _texts(rest, version), interval=True)
+        yield from self._untracked()
         yield from self._input()
         yield from self._output()
         yield "}"
 
+    @staticmethod
+    def _untracked():
+        """What members say to each other needs no memory of connections, which costs more than the rest."""
+        yield "chain raw_input { type filter hook prerouting priority raw; policy accept;"
+        for family in _FAMILIES:
+            yield f"ether saddr . {family.ip} saddr @near{family.version} notrack"
+        yield "}"
+        yield "chain raw_output { type filter hook output priority raw; policy accept;"
+        for family in _FAMILIES:
+            yield f"{family.ip} daddr @peers{family.version} notrack"
+        yield "}"
+
     def _input(self):
         yield "chain input { type filter hook input priority filter; policy drop;"
+        # Most packets end here, at the first rule: what is for others never comes to this hook.
+        for family in _FAMILIES:
+            yield f"meta l4proto {{ tcp, udp }} ether saddr . {family.ip} saddr @near{family.version} accept"
         yield 'iifname "lo" accept'
         yield "icmp type redirect drop"
         yield f"icmpv6 type {_STEERING} drop"
@@ -165,6 +192,10 @@ class _Filter:
 
     def _output(self):
         yield "chain output { type filter hook output priority filter; policy drop;"
+        for family in _FAMILIES:
+            if self._own[family.version]:
+                yield (f"meta l4proto {{ tcp, udp }} {family.ip} saddr {self._own[family.version]} "
+                       f"{family.ip} daddr @peers{family.version} accept")
         yield 'oifname "lo" accept'
         yield f"icmpv6 type {_STEERING} drop"
         yield "meta l4proto igmp drop"
@@ -211,7 +242,10 @@ class _Filter:
         yield "arp saddr ip @known accept"
         yield "}"
         yield "chain output { type filter hook output priority filter; policy drop;"
-        yield f"arp saddr ip {self._own[4]} accept" if self._own[4] else "accept"
+        # A question tells its addressee who asks, so strangers are not even asked.
+        own = f"arp saddr ip {self._own[4]} " if self._own[4] else ""
+        yield f"{own}arp daddr ip @peers accept"
+        yield f"{own}arp daddr ip @known accept"
         yield "}"
         yield "}"
 

@@ -1,11 +1,13 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs on the host without Ansible: it stands between the engine and its OCI runtime when a container is made.
+"""What runs on the host without Ansible: it stands between the engine and its OCI runtime.
 
 The engine calls the runtime ``stowage`` (a shell script beside this program) as it would call runc. Making a container
 passes through here: a hook is added to its bundle, and runc goes on. The hook runs when the container's network
 namespace is there and nothing of the container runs yet, first of all hooks: the filter stands before the interfaces.
+Starting a container that has links passes through here too, for then the engine's own interfaces are there, and still
+nothing of the container runs; and deleting one, for then a NIC has to go back to the host.
 """
 
 from __future__ import annotations
@@ -15,20 +17,25 @@ import os
 import sys
 import time
 
-from ..errors import StowageError
-from . import namespace, specs
+from ..errors import HostError, StowageError
+from ..links import attach, wire
+from . import namespace, rules, specs
 
 _HOOK_TIMEOUT = 60
 
 
 def main(arguments=None):
-    """Run one command: ``create`` with runc's own arguments, or ``hook``."""
+    """Run one command: ``create``, ``start`` or ``delete`` with runc's own arguments, or ``hook``."""
     command, *rest = sys.argv[1:] if arguments is None else arguments
     if command == "create":
         return _create(rest)
+    if command == "start":
+        return _start(rest)
+    if command == "delete":
+        return _delete(rest)
     if command == "hook":
         return _hook(sys.stdin)
-    sys.stderr.write("expected create or hook\n")
+    sys.stderr.write("expected create, start, delete or hook\n")
     return 2
 
 
@@ -39,6 +46,27 @@ def _create(arguments):
     except (OSError, ValueError, StowageError) as error:
         _complain(f"stowage: the container was not made: {error}", _value(arguments, ("--log",)))
     return 1
+
+
+def _start(arguments):
+    """Make the links of a container whose process is about to start."""
+    ident = arguments[-1]
+    try:
+        state = json.loads(wire.run("runc", *arguments[: arguments.index("start")], "state", ident))
+        attach.wire_all(ident, state["pid"])
+        os.execvp("runc", ["runc", *arguments])
+    except (OSError, ValueError, KeyError, StowageError) as error:
+        _complain(f"stowage: the container must not start without its links: {error}", _value(arguments, ("--log",)))
+    return 1
+
+
+def _delete(arguments):
+    """Take NICs back before a container's namespace goes; the container goes whatever becomes of that."""
+    try:
+        attach.give_back(arguments[-1])
+    except (OSError, ValueError, StowageError) as error:
+        sys.stderr.write(f"stowage: a NIC was not given back: {error}\n")
+    os.execvp("runc", ["runc", *arguments])
 
 
 def _value(arguments, names):
@@ -93,8 +121,11 @@ def prepare(ident, pid, folder=specs.FOLDER):
 
     :raises HostError: when nothing is remembered, or it can't be loaded.
     """
-    spec = specs.read(ident, folder)
+    spec, links = specs.read(ident, folder), specs.read_links(ident, folder)
+    if spec is None and links is not None and not links["filtered"]:
+        return
     if spec is None:
-        raise StowageError(f"{specs.path_of(ident, folder)} is missing; run the playbook site, which writes it")
-    namespace.load(pid, spec["rules"])
+        raise HostError(f"{specs.path_of(ident, folder)} is missing; run the playbook site, which writes it")
+    names = [link["name"] for link in (links or {}).get("links", [])]
+    namespace.load(pid, rules.with_links(spec["rules"], names))
     specs.note_loaded(ident, namespace.fingerprint(pid))

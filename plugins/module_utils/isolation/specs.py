@@ -19,7 +19,10 @@ VERSION = 1
 FOLDER = "/var/lib/stowage/network"
 #: What the kernel had right after a filter was loaded. Gone with a reboot, as is the filter.
 LOADED = "/run/stowage/network"
+#: What links were when they were made, beside LOADED.
+WIRED = ".wired"
 _SUFFIX = ".json"
+_LINKS = ".links"
 
 
 def path_of(ident, folder=FOLDER):
@@ -79,18 +82,56 @@ def loaded(ident, folder=LOADED):
         return None
 
 
+def read_links(ident, folder=FOLDER):
+    """Return ``{"owner": name, "filtered": bool, "links": [...]}`` of a container, or None when it has no links.
+
+    :raises HostError: when the file is damaged.
+    """
+    return _read_json(os.path.join(folder, ident + _LINKS))
+
+
+def write_links(ident, owner, filtered, links, folder=FOLDER):
+    """Remember the links of a container; nothing stays when there are none."""
+    path = os.path.join(folder, ident + _LINKS)
+    if links:
+        _replace(path, json.dumps({"owner": owner, "filtered": filtered, "links": links}, sort_keys=True))
+    elif os.path.exists(path):
+        os.unlink(path)
+
+
+def read_wired(ident, folder=LOADED):
+    """Return {name: {"link": what it was made from, "seen": what it was then}} of the links that were made."""
+    return _read_json(os.path.join(folder, ident + WIRED)) or {}
+
+
+def write_wired(ident, wired, folder=LOADED):
+    """Remember the links that were made."""
+    _replace(os.path.join(folder, ident + WIRED), json.dumps(wired, sort_keys=True))
+
+
+def _read_json(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise HostError(f"{path} is damaged ({error}); run the playbook site to write it anew") from error
+
+
 def known(folder=FOLDER):
-    """Return the ids of all containers that are remembered."""
+    """Return the ids of all containers that are remembered, for their filter or their links."""
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
         return []
-    return sorted(name[: -len(_SUFFIX)] for name in names if name.endswith(_SUFFIX) and not name.startswith("."))
+    return sorted({os.path.splitext(name)[0] for name in names if name.endswith((_SUFFIX, _LINKS)) and name[0] != "."})
 
 
 def forget(ident, folder=FOLDER):
     """Forget a container."""
-    for path in (path_of(ident, folder), os.path.join(LOADED, ident)):
+    for path in (path_of(ident, folder), os.path.join(folder, ident + _LINKS), os.path.join(LOADED, ident),
+                 os.path.join(LOADED, ident + WIRED)):
         try:
             os.unlink(path)
         except FileNotFoundError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...module_utils.isolation.policy import RUNTIME_NAME
 from ...module_utils.labels import digest
 from ...module_utils.naming import instance_name
 from .complaints import Complaints, join
@@ -85,6 +86,8 @@ class Options:
         isolated = self._desired.clusters[instance["cluster"]]["isolation"]
         if isolated and not own.sentences:
             isolate(filled, path, own)
+        elif filled.get("links"):
+            filled["runtime"] = RUNTIME_NAME
         for sentence in own.sentences:
             where, _colon, what = sentence.partition(": ")
             self._complaints.add(where, f"{what} (as {instance['cluster']}/{instance['group']} uses it)")

@@ -138,7 +138,7 @@ class Net:
             wanted[name] = {"groups": groups, **further}
         return {
             "stowage_fleet_name": "nettest", "stowage_pull": "never", "stowage_host_reserved": {"memory": "256m"},
-            "stowage_grades": {"tiny": {"cpus": 0.02, "memory": "48m"}},
+            "stowage_grades": {"tiny": {"cpus": 0.1, "memory": "48m"}},
             "stowage_types": {"agent": {"image": "nettest", "command": ["python3", "-c", LISTEN], "stop_timeout": 0}},
             "stowage_networks": {"lan": {
                 "driver": "macvlan", "parent": "eth0", "subnet": str(self.subnet), "gateway": self.gateway,
@@ -164,11 +164,21 @@ class Net:
         assert not check or done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         return done
 
+    def ansible(self, host, module, arguments, *further):
+        """Run one module on one host and return its answer."""
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
+                       "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+        done = subprocess.run([str(BIN / "ansible"), host, "-i", str(self.inventory), "-m", module, "-a", arguments,
+                               *further], cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+                              timeout=120)
+        assert "=> {" in done.stdout, done.stdout + done.stderr
+        return json.loads("{" + done.stdout.partition("=> {")[2])
+
     def look(self, clusters):
         """Find the containers and their addresses."""
-        self.actors = {f"host{index + 1}": Actor(f"host{index + 1}", "host", host, self.host_addresses[host])
-                       for index, host in enumerate(self.hosts)}
-        self.actors["outside"] = Actor("outside", "outside", OUTSIDE, self.outside_address)
+        found = {f"host{index + 1}": Actor(f"host{index + 1}", "host", host, self.host_addresses[host])
+                 for index, host in enumerate(self.hosts)}
+        found["outside"] = Actor("outside", "outside", OUTSIDE, self.outside_address)
         form = "{{.Name}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
         for host in self.hosts:
             names = self.sh(host, "docker ps -q --filter label=stowage.fleet=nettest | xargs -r docker inspect -f "
@@ -178,10 +188,11 @@ class Net:
                 name = name.lstrip("/")
                 cluster = name.split("_")[0]
                 if cluster in clusters:
-                    self.actors[name] = Actor(name, "container", host, address, cluster, six[0] if six else "")
-        for actor in self.actors.values():
+                    found[name] = Actor(name, "container", host, address, cluster, six[0] if six else "")
+        for actor in found.values():
             if actor.kind == "container":
                 self.wait_listening(actor)
+        self.actors = found
 
     def start_listening(self, host):
         """Listen on a host itself; once its engine answers again after a reboot."""
@@ -195,9 +206,30 @@ class Net:
 
     # -- packets
 
-    def exchange(self, cases):
-        """Send all cases at once; return {case: whether it arrived}. A case is (from, to, kind) or (…, kind, port)."""
-        tokens, wanted, out = {}, {}, {}
+    def exchange(self, table):
+        """Send all cases; return {case: whether it arrived}.
+
+        Members find each other by questions that everybody on the LAN hears, and who has asked for one of them in vain
+        learns it from there. So those who stand outside ask in a second round, when members know each other.
+        """
+        second = {case: table[case] for case in table
+                  if case[2] == "arp" and self.actors[case[0]].kind != "container"}
+        first = {case: table[case] for case in table if case not in second}
+        if any(case[2] == "arp" for case in first):
+            self.forget_neighbours()
+        out = self._exchange(first)
+        if second:
+            self.forget_neighbours(members=False)
+            out.update(self._exchange(second))
+        return out
+
+    def _exchange(self, table):
+        """Send all cases at once; return {case: whether it arrived}.
+
+        :param table: {case: whether it should arrive}; what should may take a moment until it is written down. A case
+            is (from, to, kind) or (from, to, kind, port).
+        """
+        tokens, wanted, cases = {}, {}, list(table)
         for case in cases:
             sender, receiver, kind = case[:3]
             group = kind.startswith("multicast")
@@ -209,12 +241,19 @@ class Net:
                 if len(case) > 3:
                     item["port"] = case[3]
                 wanted.setdefault(sender, []).append(item)
-        if any(case[2] == "arp" for case in cases):
-            self.forget_neighbours()
         with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
             sent = dict(zip(wanted, pool.map(lambda name: self.actors[name].send(wanted[name]), wanted)))
-            receivers = sorted({case[1] for case in cases if case[1] in self.actors})
-            heard = dict(zip(receivers, pool.map(lambda name: self.actors[name].heard(), receivers)))
+            deadline = time.monotonic() + 5
+            while True:
+                receivers = sorted({case[1] for case in cases if case[1] in self.actors})
+                heard = dict(zip(receivers, pool.map(lambda name: self.actors[name].heard(), receivers)))
+                out = self._arrived(cases, tokens, sent, heard)
+                late = [case for case in cases if table[case] and not out[case]]
+                if not late or time.monotonic() > deadline:
+                    return out
+
+    def _arrived(self, cases, tokens, sent, heard):
+        out = {}
         for case in cases:
             sender, receiver, kind = case[:3]
             token = tokens[(sender, kind) if kind.startswith("multicast") else case]
@@ -226,12 +265,13 @@ class Net:
                 out[case] = sent[sender]["answers"][token] is True
         return out
 
-    def forget_neighbours(self):
-        """Make everybody ask anew who has an address."""
+    def forget_neighbours(self, members=True):
+        """Make everybody, or those who are no members, ask anew who has an address."""
         for host in self.hosts:
-            self.sh(host, "ip neigh flush all; for pid in $(docker ps -q --filter label=stowage.fleet=nettest | "
-                    "xargs -r docker inspect -f '{{.State.Pid}}'); do nsenter --net=/proc/$pid/ns/net ip neigh flush "
-                    "all; done")
+            self.sh(host, "ip neigh flush all")
+            if members:
+                self.sh(host, "for pid in $(docker ps -q --filter label=stowage.fleet=nettest | xargs -r docker "
+                        "inspect -f '{{.State.Pid}}'); do nsenter --net=/proc/$pid/ns/net ip neigh flush all; done")
         run("docker", "exec", OUTSIDE, "ip", "neigh", "flush", "all")
 
     def address(self, name, kind):
@@ -271,7 +311,6 @@ def net(tmp_path_factory):
         run("docker", "exec", "-i", host, "sh", "-c", "[ -e /root/nettest-image ] || sh", text=IMAGE)
         made.start_listening(host)
     yield made
-    made.converge({name: {"state": "absent"} for name in ("red", "blue", "extra")}, check=False)
     for host in made.hosts:
         made.sh(host, "docker ps -aq --filter label=stowage.fleet=nettest | xargs -r docker rm -f; docker network rm "
                 "lan; docker rmi nettest; rm -rf /root/nettest-image /var/lib/stowage/nettest; "
