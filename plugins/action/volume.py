@@ -27,6 +27,9 @@ LONGEST = 7 * 86400
 # Seconds between two looks; the first ones come sooner, so that what is short ends at once.
 SHORTEST, EVERY = 0.2, 5.0
 _UNREACHED = 12
+# What Ansible adds to the result of a job, and a module's own result has not.
+_OF_THE_JOB = ("ansible_job_id", "started", "finished", "results_file", "stdout", "stderr", "stdout_lines",
+               "stderr_lines")  # fmt: skip
 
 
 class ActionModule(ActionBase):
@@ -84,11 +87,9 @@ class ActionModule(ActionBase):
             missed = 0
             if status.get("finished") or status.get("failed"):
                 break
-            shown = self._show(shown)
+            shown = self._show(shown, (task_vars or {}).get("inventory_hostname") or "host")
         self._status(job, "cleanup", task_vars)
-        for key in ("ansible_job_id", "started", "finished", "results_file", "_ansible_parsed"):
-            status.pop(key, None)
-        return status
+        return {key: value for key, value in status.items() if key not in _OF_THE_JOB}
 
     def _status(self, job: str, mode: str, task_vars: Any) -> dict[str, Any]:
         task = Task.load({"action": "ansible.legacy.async_status", "args": {"jid": job, "mode": mode},
@@ -105,14 +106,14 @@ class ActionModule(ActionBase):
         status: dict[str, Any] = handler.run(task_vars=task_vars)
         return status
 
-    def _show(self, shown: dict[str, str]) -> dict[str, str]:
+    def _show(self, shown: dict[str, str], host: str) -> dict[str, str]:
         """Print one line for each volume that got on; return what is shown by now."""
         pool = shlex.quote(str(self._task.args.get("pool") or DEFAULT_POOL))
         said = self._low_level_execute_command(f"cat {pool}/progress/*.json 2>/dev/null || true")
         now = dict(read_progress(said.get("stdout") or ""))
         for name, line in now.items():
             if shown.get(name) != line:
-                display.display(f"{self._play_context.remote_addr or 'host'}: {name}: {line}")
+                display.display(f"{host}: {name}: {line}")
         return {**shown, **now}
 
 

@@ -75,7 +75,8 @@ def reporting(pool, name):
         _active.report = None
         with contextlib.suppress(OSError):
             os.unlink(path)
-            os.rmdir(folder_of(pool))
+        with contextlib.suppress(OSError):
+            os.rmdir(folder_of(pool))  # whoever works beside keeps it
 
 
 def stage(what, total=0):
