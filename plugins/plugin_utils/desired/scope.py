@@ -34,6 +34,10 @@ def find_held(
     """
     changing = [item for item in plan["instances"] if item["action"] in CHANGES]
     held = {**(beforehand or {}), **dict(_outside(changing, allowed))}
+    for step in plan["steps"]:
+        for name, stop in (step.get("via") or {}).items():
+            if stop["host"] not in allowed:
+                held.setdefault(name, f"moves by way of {stop['host']}, and that is outside --limit")
     if not held:
         return {}
     scope = _Scope(changing, plan["steps"], problem, held)

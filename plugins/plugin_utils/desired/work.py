@@ -74,6 +74,7 @@ def build_steps(
         steps.append(_step("Remove superfluous copies", "remove", _stray_work(planned), [], sorted(planned.strays)))
     becomes: dict[int, list[int]] = {}
     by_name = {item["name"]: item for item in planned.plan["instances"]}
+    stops: dict[str, str] = {}
     required = _Required(planned, requires, steps)
     for step in planned.plan["steps"]:
         instances = [by_name[name] for name in step["instances"] if name not in held]
@@ -83,7 +84,8 @@ def build_steps(
                 *required.wait_for(instances if step["kind"] != "remove" else []),
             }
         )
-        for part in _parts(step, instances, planned.options, waits, travels):
+        instances, options = _by_way(step.get("via") or {}, instances, planned.options, stops)
+        for part in _parts(step, instances, options, waits, travels):
             part["waits_for"] = sorted({*waits, *becomes.get(step["index"], [])})
             part["index"] = len(steps)
             if part["kind"] != "forget":
@@ -101,6 +103,30 @@ def build_steps(
     for index, step in enumerate(steps):
         step["index"] = index
     return steps
+
+
+def _by_way(
+    via: Mapping[str, Mapping[str, Any]],
+    instances: list[Mapping[str, Any]],
+    options: Mapping[str, Mapping[str, Any]],
+    stops: dict[str, str],
+) -> tuple[list[Mapping[str, Any]], Mapping[str, Mapping[str, Any]]]:
+    """Return instances and options of a step with stops on the way: each leaves where the step before has put it.
+
+    :param via: the stops of this step, by name. :param stops: where instances have stopped so far; extended.
+    """
+    moved: list[Mapping[str, Any]] = []
+    changed = dict(options)
+    for item in instances:
+        name = item["name"]
+        if name in stops:
+            item = {**item, "from_host": stops.pop(name)}
+        if name in via:
+            item = {**item, "host": via[name]["host"]}
+            changed[name] = {**options[name], **{key: via[name][key] for key in ("cores", "cpuset", "mems")}}
+            stops[name] = via[name]["host"]
+        moved.append(item)
+    return moved, changed
 
 
 def _outdated(names: Iterable[str], travels: Mapping[str, Travel]) -> Work:

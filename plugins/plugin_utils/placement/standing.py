@@ -145,7 +145,7 @@ class Checker:
                 bad = np.append(counts == 0, True)[of]
                 self._say(rows[bad], f"affinity: no {target} in its {rule.topology}")
             elif (counts > 0).sum() > 1 or (of < 0).any():
-                bad = of != int(np.argmax(counts))
+                bad = of != int(np.argmax(counts)) if len(counts) else of < 0
                 self._say(rows[bad], f"affinity: {target} is to lie in one {rule.topology}")
 
     def _anti_affinity(self, state: State, group: Group, rows: Ints) -> None:

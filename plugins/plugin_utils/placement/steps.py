@@ -26,16 +26,20 @@ class Step:
     index: int = 0
     partial: bool = False
     after: list[int] = field(default_factory=list)
+    # Where an instance goes in this step, if that is but a stop on its way.
+    via: dict[str, dict[str, Any]] = field(default_factory=dict)
+    change: Any = None
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the plan."""
-        return {
+        told = {
             "index": self.index,
             "name": self.name,
             "kind": self.kind,
             "instances": list(self.instances),
             "waits_for": list(self.waits_for),
         }
+        return {**told, "via": self.via} if self.via else told
 
 
 @dataclass

@@ -14,6 +14,7 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
     address_complaints,
     host_complaints,
     offenders,
+    rule_complaints,
 )
 
 ACTIONS = {"keep", "create", "update", "move", "start", "stop", "remove", "unknown", "foreign"}
@@ -195,7 +196,8 @@ def take_step(
     A moved instance holds its old place until the new one is healthy.
     """
     leaving = []
-    for entry in entries:
+    via = step.get("via") or {}
+    for entry in [{**entry, **via.get(entry["name"], {})} for entry in entries]:
         key = key_of(entry)
         if step["kind"] == "remove":
             state.pop(key, None)
@@ -203,7 +205,7 @@ def take_step(
             if entry["action"] == "move" and key in state:
                 leaving.append(state[key])
             state[key] = placed_by(world, entry)
-    touched = {entry["host"] for entry in entries if entry["host"]}
+    touched = {item.host for item in state.values() if item.name in set(step["instances"])}
     return [item for item in leaving if item.host in touched]
 
 
@@ -215,6 +217,9 @@ def boundary_complaints(
     touched = {item.host for item in state.values() if item.name in names}
     items = by_host([item for item in state.values() if item.host in touched] + leaving)
     out = [text for host in sorted(touched) for text in host_complaints(world.hosts[host], items[host])]
+    for name in step.get("via") or {}:
+        broken = rule_complaints(world, list(state.values()))
+        out += [f"a stop breaks {b.text}" for b in broken if name in {"_".join(map(str, key)) for key in b.who}]
     if len(state) < 1000:
         out += address_complaints(world, list(state.values()))
     return [f"during step {step['index']} ({step['name']}): {text}" for text in out]
