@@ -140,8 +140,8 @@ host:
       description:
         - The disks that the fleet has here, released ones included, each with C(name), C(state) (C(attached),
           C(released), C(leaving), C(incoming) or C(moved) on the way to another host, or C(unreadable)), C(peer) (that
-          host), C(generation), C(size), C(used), C(fs), C(uuid), C(mounted), C(missing), C(released_at)
-          and C(snapshots).
+          host), C(generation), C(size), C(used), C(fs), C(uuid), C(mounted), C(missing), C(released_at),
+          C(snapshots) and C(snapshot_bytes).
       type: list
       elements: dict
     ledger:

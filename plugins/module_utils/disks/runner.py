@@ -309,6 +309,7 @@ def list_volumes(path=DEFAULT_POOL):
                                               "created_at", "released_at", "generation", "peer")},
               "used": filesystems.data_size(pool.image(name)), "mounted": pool.mountpoint(name) in mounted,
               "missing": record["state"] != INCOMING and not os.path.exists(pool.image(name)), "msg": "",
-              "snapshots": [snapshot["name"] for snapshot in snapshots.get(name, [])]}
+              "snapshots": [snapshot["name"] for snapshot in snapshots.get(name, [])],
+              "snapshot_bytes": sum(snapshot["bytes"] for snapshot in snapshots.get(name, []))}
              for name, record in records.items()]
     return found + [{"name": name, "state": "unreadable", "msg": text} for name, text in broken.items()]

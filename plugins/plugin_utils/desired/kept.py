@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def disk_rows(observations: Mapping[str, Observation]) -> list[dict[str, Any]]:
-    """Return one row for each instance and host where disks of it lie, attached or released, with their sum."""
+    """Return one row for each instance and host where disks of it lie, attached or released.
+
+    Its size is their sum, with what their snapshots take up.
+    """
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for host in sorted(observations):
         for volume in observations[host].get("volumes") or []:
@@ -30,7 +33,7 @@ def disk_rows(observations: Mapping[str, Observation]) -> list[dict[str, Any]]:
             cluster, group, index = split_instance_name(name)
             new = {"cluster": cluster, "group": group, "index": index, "host": host, "size": 0}
             row = rows.setdefault((host, name), new)
-            row["size"] += volume["size"]
+            row["size"] += volume["size"] + (volume.get("snapshot_bytes") or 0)
             # A copy that is outdated takes room, and calls nobody back.
             if volume.get("released_at") and volume["state"] != "moved":
                 row["released_at"] = max(volume["released_at"], row.get("released_at", ""))

@@ -89,8 +89,9 @@ def test_a_pool_full_of_released_disks_is_explained_with_what_they_would_free():
 
 
 def test_disks_are_summed_by_instance_and_host_and_others_are_left_out():
-    found = disk_rows({"h1": host(volume("acme_db_0", 2, state="attached", released_at=None), volume("acme_db_0.logs"),
-                                  volume("backups"), {"name": "torn", "state": "unreadable", "msg": "x"})})  # fmt: skip
+    data = volume("acme_db_0", 1, state="attached", released_at=None, snapshot_bytes=GIB)
+    torn = {"name": "torn", "state": "unreadable", "msg": "x"}
+    found = disk_rows({"h1": host(data, volume("acme_db_0.logs"), volume("backups"), torn)})
     assert found == [{"cluster": "acme", "group": "db", "index": 0, "host": "h1", "size": 5 * GIB,
                       "released_at": "2026-01-02T03:04:05Z"}]  # fmt: skip
 
