@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What isolation costs: throughput and latency between containers on two hosts, and what a change costs.
+
+Two hosts and a LAN between them are network namespaces of this machine, the containers macvlan interfaces on the hosts'
+NICs with the very filters that hosts load. The peer is the bare LAN: the same programs between the hosts themselves.
+With 1,000 tenants, 999 others have an interface and a filter on the first host, each. Rounds alternate between
+both, and the best quarter counts: what others do on the machine meanwhile only ever takes away. Needs root, ip and nft.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from statistics import median
+
+from ansible_collections.stowage.fleet.plugins.module_utils.isolation import rules
+from benchmarks.measure import Measurement
+
+ISOLATED = False
+ROUNDS = 12
+SECONDS = 0.5
+TRIPS = 4000
+NAME = f"sb{os.getpid() % 10**5}"
+HOSTS = {"a": "10.98.0.1", "b": "10.98.0.2"}
+MEMBERS = {"a": "10.98.1.1", "b": "10.98.1.2"}
+
+# One side answers, the other measures; plain sockets, so that both ways pay the same for the program.
+SERVER = """
+import socket, threading
+def swallow(connection):
+    buffer = bytearray(1 << 20)
+    while connection.recv_into(buffer):
+        pass
+    connection.close()
+def stream():
+    server = socket.create_server(("0.0.0.0", 7001))
+    while True:
+        threading.Thread(target=swallow, args=(server.accept()[0],), daemon=True).start()
+threading.Thread(target=stream, daemon=True).start()
+echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+echo.bind(("0.0.0.0", 7002))
+print("ready", flush=True)
+while True:
+    data, peer = echo.recvfrom(100)
+    echo.sendto(data, peer)
+"""
+CLIENT = """
+import json, socket, statistics, sys, time
+what, address, amount = sys.argv[1], sys.argv[2], float(sys.argv[3])
+if what == "throughput":
+    client = socket.create_connection((address, 7001), timeout=10)
+    block, sent, start = bytes(1 << 20), 0, time.perf_counter()
+    while time.perf_counter() - start < amount:
+        sent += client.send(block)
+    client.shutdown(socket.SHUT_WR)
+    client.recv(1)
+    print(8 * sent / (time.perf_counter() - start) / 1e6)
+else:
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.settimeout(5)
+    client.connect((address, 7002))
+    trips = []
+    for number in range(int(amount)):
+        start = time.perf_counter()
+        client.send(b"%d" % number)
+        client.recv(100)
+        trips.append(time.perf_counter() - start)
+    print(1e6 * statistics.median(trips))
+"""
+
+
+def cases() -> list[str]:
+    """Return the cases, in their order."""
+    return ["throughput-1-tenant", "latency-1-tenant", "throughput-1000-tenants", "latency-1000-tenants",
+            "change-1-tenant", "change-1000-tenants"]
+
+
+def run(case: str) -> Iterator[Measurement]:
+    """Measure one case between namespaces that go away with everything in them."""
+    for program in ("ip", "nft", "nsenter"):
+        if shutil.which(program) is None:
+            raise RuntimeError(f"{program} is missing; install iproute2, nftables and util-linux to measure networks")
+    if os.geteuid() != 0:
+        raise RuntimeError("network namespaces are made by root only; run this as root")
+    what, tenants = case.split("-")[0], int(case.split("-")[1])
+    with _lan(tenants) as net:
+        if what == "change":
+            yield Measurement("network", case, "ms", _change(net), reach=50)
+        else:
+            yield from _compare(case, what, net)
+
+
+class _Net:
+    """Two hosts, a member of one tenant on each, and other tenants beside them."""
+
+    def __init__(self) -> None:
+        self.spaces: list[str] = []
+        self.servers: list[subprocess.Popen[str]] = []
+
+    def add(self, name: str) -> str:
+        """Make a namespace."""
+        space = f"{NAME}-{name}"
+        _command("ip", "netns", "add", space)
+        self.spaces.append(space)
+        _command("ip", "-n", space, "link", "set", "lo", "up")
+        return space
+
+    def listen(self, space: str) -> None:
+        """Start the answering side in a namespace, and wait until it is ready."""
+        server = subprocess.Popen(["ip", "netns", "exec", space, sys.executable, "-c", SERVER],
+                                  stdout=subprocess.PIPE, text=True)  # fmt: skip
+        self.servers.append(server)
+        if not server.stdout or server.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"nobody listens in {space}")
+
+    def clean(self) -> None:
+        """Take everything away."""
+        for server in self.servers:
+            server.kill()
+            server.wait()
+        for space in reversed(self.spaces):
+            subprocess.run(["ip", "netns", "delete", space], check=False)
+
+
+@contextlib.contextmanager
+def _lan(tenants: int) -> Iterator[_Net]:
+    net = _Net()
+    try:
+        lan = net.add("lan")
+        _command("ip", "-n", lan, "link", "add", "br0", "type", "bridge")
+        _command("ip", "-n", lan, "link", "set", "br0", "up")
+        for side, address in HOSTS.items():
+            host = net.add(f"host-{side}")
+            veth = ("type", "veth", "peer", "name", "eth0", "netns", host)
+            _command("ip", "-n", lan, "link", "add", f"port-{side}", *veth)
+            _command("ip", "-n", lan, "link", "set", f"port-{side}", "master", "br0", "up")
+            _command("ip", "-n", host, "address", "add", f"{address}/16", "dev", "eth0")
+            _command("ip", "-n", host, "link", "set", "eth0", "up")
+        for side, address in MEMBERS.items():
+            _member(net, side, f"member-{side}", address)
+            _load(f"{NAME}-member-{side}", rules.render(_policy("t0", *MEMBERS.values()), f"t0_m_{'ab'.index(side)}"))
+        _others(net, tenants - 1)
+        for name in ("host-b", "member-b"):
+            net.listen(f"{NAME}-{name}")
+        yield net
+    finally:
+        net.clean()
+
+
+def _others(net: _Net, count: int) -> None:
+    """Give further tenants an interface on the first host and a filter, several side by side."""
+    def one(number: int) -> None:
+        address = f"10.98.{2 + number // 250}.{1 + number % 250}"
+        _member(net, "a", f"o{number}", address)
+        _load(f"{NAME}-o{number}", rules.render(_policy(f"t{number + 1}", address), f"t{number + 1}_m_0"))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as workers:
+        list(workers.map(one, range(count)))
+
+
+def _member(net: _Net, side: str, name: str, address: str) -> None:
+    space, host, draft = net.add(name), f"{NAME}-host-{side}", f"d{name}"[-15:]
+    _command("ip", "-n", host, "link", "add", "link", "eth0", "name", draft, "type", "macvlan", "mode", "bridge")
+    _command("ip", "-n", host, "link", "set", draft, "netns", space)
+    _command("ip", "-n", space, "link", "set", draft, "name", "eth0", "address", rules.mac_of(address))
+    _command("ip", "-n", space, "address", "add", f"{address}/16", "dev", "eth0")
+    _command("ip", "-n", space, "link", "set", "eth0", "up")
+
+
+def _policy(tenant: str, *addresses: str) -> dict[str, object]:
+    members = [{"name": f"{tenant}_m_{index}", "group": "m", "network": "lan", "address": address}
+               for index, address in enumerate(addresses)]  # fmt: skip
+    allow = [{"way": "in", "addresses": ["10.98.0.1"], "ports": ["80/tcp"]}]
+    return {"members": members, "allow": allow, "protected": [*HOSTS.values()], "gateways": ["10.98.0.1"]}
+
+
+def _load(space: str, text: str) -> None:
+    _command("nsenter", f"--net=/run/netns/{space}", "nft", "-f", "-", text=text)
+
+
+def _command(*words: str, text: str | None = None) -> str:
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _compare(case: str, what: str, net: _Net) -> Iterator[Measurement]:
+    ways = {"bare": (f"{NAME}-host-a", HOSTS["b"]), "isolated": (f"{NAME}-member-a", MEMBERS["b"])}
+    amount = SECONDS if what == "throughput" else TRIPS
+    figures: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(ROUNDS + 1):  # the first one warms up: neighbours, caches
+        for name in sorted(ways, reverse=bool(number % 2)):
+            space, address = ways[name]
+            said = _command("ip", "netns", "exec", space, sys.executable, "-c", CLIENT, what, address, str(amount))
+            if number:
+                figures[name].append(json.loads(said))
+    better = "higher" if what == "throughput" else "lower"
+    best = {name: median(sorted(found, reverse=better == "higher")[: ROUNDS // 4]) for name, found in figures.items()}
+    unit = "Mbit/s" if what == "throughput" else "us"
+    yield Measurement("network", case, unit, best["isolated"], "bare LAN", best["bare"], 0.95, better=better)
+
+
+def _change(net: _Net) -> float:
+    """The milliseconds that one member's filter takes to be replaced."""
+    texts = [rules.render(_policy("t0", *MEMBERS.values(), f"10.98.200.{number + 1}"), "t0_m_0")
+             for number in range(ROUNDS)]  # fmt: skip
+    taken = []
+    for text in texts:
+        start = time.perf_counter()
+        _load(f"{NAME}-member-a", text)
+        taken.append(1000 * (time.perf_counter() - start))
+    return median(taken)
