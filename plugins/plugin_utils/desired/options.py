@@ -130,6 +130,9 @@ def _decided(instance: Instance, group: Mapping[str, Any], claims: dict[str, Any
         "network": instance.get("network"),
         "address": instance.get("address"),
     }
+    if decided["network"] is None:
+        # On the engine's own bridge an address is the engine's to give, and another one after each start.
+        decided.update(address=None, address6=None)
     return {name: value for name, value in decided.items() if value is not None}
 
 

@@ -51,5 +51,6 @@ def _compare(item: Mapping[str, Any], container: Mapping[str, Any]) -> Iterable[
     if item.get("memory") and container.get("memory") != item["memory"]:
         yield f"has {container.get('memory')} bytes of memory, planned {item['memory']}"
     # The engine gives an address only to what runs.
-    if item.get("address") and container["state"] == "running" and container.get("address") != item["address"]:
+    addressed = item.get("network") and container["state"] == "running"
+    if addressed and item.get("address") and container.get("address") != item["address"]:
         yield f"has the address {container.get('address')}, planned {item['address']}"
