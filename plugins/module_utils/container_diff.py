@@ -12,13 +12,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .container_options import FROM_ENGINE, FROM_IMAGE, OPTIONS, Option
-from .container_values import is_anonymous, make_address
+from .container_values import is_anonymous, make_address, make_address6
 from .errors import InvalidInput
 from .isolation.policy import RUNTIME_NAME
 from .isolation.rules import mac_of
 from .labels import SPEC, instance_labels
 
 UNLIMITED_SWAP = -1
+#: Where the engine keeps what was asked for, and how it is written.
+_ADDRESSES = {"address": ("IPv4Address", make_address), "address6": ("IPv6Address", make_address6)}
 
 
 class Difference(NamedTuple):
@@ -46,11 +48,12 @@ def made_values(instance):
         except InvalidInput as error:
             if option.source is None:
                 problems += [f"{option.name}: {problem}" for problem in error.problems]
-    if instance.get("address"):
-        try:
-            make_address(instance["address"])
-        except InvalidInput as error:
-            problems.append(f"address: {error}")
+    for key, (_field, make) in _ADDRESSES.items():
+        if instance.get(key):
+            try:
+                make(instance[key])
+            except InvalidInput as error:
+                problems.append(f"{key}: {error}")
     if problems:
         raise InvalidInput(problems)
     return made
@@ -86,7 +89,8 @@ def payload(instance, made, fleet, spec, carried=()):
     network = instance.get("network")
     if network and network not in ("bridge", "host", "none"):
         address = instance.get("address")
-        endpoint = {"IPAMConfig": {"IPv4Address": make_address(address)}} if address else {}
+        asked = {field: make(instance[key]) for key, (field, make) in _ADDRESSES.items() if instance.get(key)}
+        endpoint = {"IPAMConfig": asked} if asked else {}
         if address and instance.get("runtime") == RUNTIME_NAME:
             # Peers believe a packet only from this MAC. Engines before 28 take it without being told.
             endpoint["MacAddress"] = mac_of(make_address(address))
@@ -205,8 +209,9 @@ def _endpoint(instance, container, networks):
     found = []
     if endpoint.get("NetworkID") and network in networks and endpoint["NetworkID"] != networks[network]:
         found.append(Difference("network", f"{network}, which was made anew since", network))
-    have = (endpoint.get("IPAMConfig") or {}).get("IPv4Address") or ""
-    want = make_address(instance["address"]) if instance.get("address") else ""
-    if have != want:
-        found.append(Difference("address", have, want))
+    for key, (field, make) in _ADDRESSES.items():
+        have = (endpoint.get("IPAMConfig") or {}).get(field) or ""
+        want = make(instance[key]) if instance.get(key) else ""
+        if have != want:
+            found.append(Difference(key, have, want))
     return found

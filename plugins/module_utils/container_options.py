@@ -278,6 +278,7 @@ IDENTITY_SPEC = {
     "volumes": {"type": "list", "elements": "dict", "options": VOLUME_SPEC},
     "resources": MAP,
     "address": TEXT,
+    "address6": TEXT,
     "image": {"type": "str", "required": True},
 }
 INSTANCE_SPEC = {**IDENTITY_SPEC, **{option.name: option.spec for option in OPTIONS if option.spec is not None}}

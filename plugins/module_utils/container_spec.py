@@ -19,6 +19,8 @@ NETWORK_SPEC = {
     "subnet": {"type": "str"},
     "gateway": {"type": "str"},
     "ip_range": {"type": "str"},
+    "subnet6": {"type": "str"},
+    "gateway6": {"type": "str"},
     "internal": {"type": "bool", "default": False},
     "mtu": {"type": "int"},
     "options": {"type": "dict", "default": {}},

@@ -212,6 +212,14 @@ def make_address(value):
         raise InvalidInput(f"{value!r} is not an IPv4 address") from error
 
 
+def make_address6(value):
+    """An IPv6 address, written the one usual way."""
+    try:
+        return str(ipaddress.IPv6Address(value))
+    except ValueError as error:
+        raise InvalidInput(f"{value!r} is not an IPv6 address") from error
+
+
 def make_cpulist(value):
     """Cores, or NUMA nodes, as the kernel's list: ``0,2``."""
     if any(number < 0 for number in value):

@@ -170,7 +170,7 @@ def describe(name, who, inspection, spec):
     cpuset = parse_cpulist(confined.get("CpusetCpus"))
     spec = spec or {"claims": {"memory": confined.get("Memory") or 0}, "damaged": True}
     exclusive = bool(spec["claims"].get("cores"))
-    network, address = _address(inspection)
+    network, address, address6 = _address(inspection)
     return {
         "name": name,
         "fleet": (config.get("Labels") or {}).get("stowage.fleet"),
@@ -192,6 +192,7 @@ def describe(name, who, inspection, spec):
         "memory": confined.get("Memory") or 0,
         "network": network,
         "address": address,
+        "address6": address6,
         "digest": spec.get("digest") or "",
         "grade": spec.get("grade") or "",
         "type": spec.get("type") or "",
@@ -210,9 +211,10 @@ def _cpus(confined):
 
 
 def _address(inspection):
-    """The address that it has, or that it will have again when it starts."""
+    """Its network and its addresses of IPv4 and IPv6: those that it has, or will have again when it starts."""
     mode = inspection["HostConfig"].get("NetworkMode") or "default"
     name = "bridge" if mode == "default" else mode
     endpoint = ((inspection.get("NetworkSettings") or {}).get("Networks") or {}).get(name) or {}
     address = endpoint.get("IPAddress") or (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
-    return name, address or None
+    address6 = endpoint.get("GlobalIPv6Address") or (endpoint.get("IPAMConfig") or {}).get("IPv6Address")
+    return name, address or None, address6 or None

@@ -27,8 +27,11 @@ def _driver_options(wanted):
 
 
 def _addresses(wanted):
-    fields = {"Subnet": wanted.get("subnet"), "Gateway": wanted.get("gateway"), "IPRange": wanted.get("ip_range")}
-    return {field: value for field, value in fields.items() if value}
+    """Return the engine's pools of addresses, one for IPv4 and one for IPv6, as far as they are wanted."""
+    four = {"Subnet": wanted.get("subnet"), "Gateway": wanted.get("gateway"), "IPRange": wanted.get("ip_range")}
+    six = {"Subnet": wanted.get("subnet6"), "Gateway": wanted.get("gateway6")}
+    pools = [{field: value for field, value in pool.items() if value} for pool in (four, six)]
+    return [pool for pool in pools if pool]
 
 
 def differing(wanted, network):
@@ -43,10 +46,17 @@ def differing(wanted, network):
         if have.get(key) != value:
             found[key] = (have.get(key), value)
     configs = (network.get("IPAM") or {}).get("Config") or [{}]
-    for field, value in _addresses(wanted).items():
-        if value not in [config.get(field) for config in configs]:
-            found[field.lower()] = (configs[0].get(field), value)
+    for pool in _addresses(wanted):
+        version = _version(pool)
+        have = next((config for config in configs if _version(config) == version), {})
+        for field, value in pool.items():
+            if have.get(field) != value:
+                found[field.lower() + ("6" if version == 6 else "")] = (have.get(field), value)
     return found
+
+
+def _version(pool):
+    return 6 if ":" in pool.get("Subnet", "") else 4
 
 
 def _refuse_impossible(wanted, replaced=None):
@@ -62,13 +72,17 @@ def _refuse_impossible(wanted, replaced=None):
         raise HostError(f"network {name}: this host has no interface {parent}; it has {there}")
     interface = _interface(wanted)
     own = {interface, f"br-{replaced['Id'][:12]}" if replaced else None}
-    for subnet in filter(None, [wanted.get("subnet")]):
+    for subnet in filter(None, [wanted.get("subnet"), wanted.get("subnet6")]):
         for network, device in own_networks():
             above = interface and os.path.exists(f"/sys/class/net/{device}/lower_{interface}")
-            if device not in own and not above and network.overlaps(ipaddress.ip_network(subnet)):
+            if device not in own and not above and _overlap(network, ipaddress.ip_network(subnet)):
                 # It would be cut off, and perhaps this very connection with it.
                 raise HostError(f"network {name}: its subnet {subnet} overlaps {network}, which this host reaches by "
                                 f"{device}; expected a subnet of its own. Nothing was changed")
+
+
+def _overlap(one, other):
+    return one.version == other.version and one.overlaps(other)
 
 
 def _interface(wanted):
@@ -140,7 +154,7 @@ class Networks:
     def _create(self, wanted):
         if self._check:
             return
-        ipam = {"Config": [_addresses(wanted)]} if _addresses(wanted) else {}
+        ipam = {"Config": _addresses(wanted)} if _addresses(wanted) else {}
         made = self._engine.call(
             "POST",
             "/networks/create",
@@ -148,6 +162,7 @@ class Networks:
                 "Name": wanted["name"],
                 "CheckDuplicate": True,
                 "Driver": wanted["driver"],
+                "EnableIPv6": bool(wanted.get("subnet6")),
                 "Internal": bool(wanted.get("internal")),
                 "Options": _driver_options(wanted),
                 "Labels": {FLEET: self._fleet},

@@ -52,6 +52,7 @@ def read_jobs(instances, remove, fleet, pool=DEFAULT_POOL):
         problems.append(f"instances: {name} is given twice; expected each name once")
     for name in sorted(set(names) & set(remove)):
         problems.append(f"remove: {name} is among the instances too; expected it in one of the two")
+    problems += _given_twice(instances)
     jobs = []
     for index, instance in enumerate(instances):
         path = f"instances[{index}] ({instance['name']})"
@@ -61,6 +62,18 @@ def read_jobs(instances, remove, fleet, pool=DEFAULT_POOL):
     if problems:
         raise InvalidInput(problems)
     return jobs
+
+
+def _given_twice(instances):
+    """Return a sentence for each address that two instances of one network have."""
+    owners, problems = {}, []
+    for instance in instances:
+        for address in filter(None, (instance.get("address"), instance.get("address6"))):
+            other = owners.setdefault((instance.get("network"), address), instance["name"])
+            if other != instance["name"]:
+                problems.append(f"instances: {other} and {instance['name']} both have the address {address}; expected "
+                                "each address once")
+    return problems
 
 
 def _collect(problems, path, read):
@@ -82,8 +95,9 @@ def _read_job(instance, pool):
         problems.append(f"index: {instance['index']} is below 0; expected a whole number of 0 or more")
     if instance.get("cores") and instance.get("cpus"):
         problems.append("cpus: is given beside cores; expected one of the two")
-    if instance.get("address") and not instance.get("network"):
-        problems.append("address: is given without a network; expected the network it is on")
+    for key in ("address", "address6"):
+        if instance.get(key) and not instance.get("network"):
+            problems.append(f"{key}: is given without a network; expected the network it is on")
     instance = {**instance, "claims": _collect(problems, "claims", lambda: _claims(instance)) or {}}
     cores = instance["claims"].get("cores")
     if cores and cores != len(set(instance.get("cores") or [])):

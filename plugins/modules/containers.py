@@ -166,6 +166,9 @@ options:
       address:
         description: Its IPv4 address on O(instances[].network).
         type: str
+      address6:
+        description: Its IPv6 address there, for a network with O(networks[].subnet6).
+        type: str
       image:
         description: Image to run. When the name points to another image than the container has, it is recreated.
         type: str
@@ -462,6 +465,12 @@ options:
         type: str
       gateway:
         description: Its gateway.
+        type: str
+      subnet6:
+        description: Its addresses of IPv6, such as V(fd00:7::/64). Without it the network has no IPv6.
+        type: str
+      gateway6:
+        description: Its gateway for IPv6.
         type: str
       ip_range:
         description: Part of O(networks[].subnet) from which the engine itself may choose.

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..module_utils.errors import InvalidInput
 from .desired.complaints import Complaints
+from .desired.host_side import reserve
 from .desired.hosts import VARIABLES as HOST_VARIABLES
 from .desired.hosts import check_hosts
 from .desired.options import check_types
@@ -55,6 +56,8 @@ class Fleet:
     variables: Mapping[str, Any]
     hosts: list[str]
     in_play: list[str]
+    #: All hosts, as the inventory has them.
+    ordered: list[str] = field(default_factory=list)
     observations: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -70,9 +73,10 @@ class Fleet:
         groups = variables.get("groups") or {}
         if name not in groups:
             raise InvalidInput(f"inventory: there is no group {name}; expected the hosts of the fleet in it")
-        hosts = sorted(plain(groups[name]))
+        ordered = list(plain(groups[name]))
+        hosts = sorted(ordered)
         in_play = [host for host in plain(variables.get("ansible_play_hosts_all") or []) if host in hosts]
-        return cls(variables, hosts, in_play)
+        return cls(variables, hosts, in_play, ordered)
 
     def take_observations(self, register: str) -> None:
         """Sort the hosts of the play into those that answered and those that did not."""
@@ -140,6 +144,8 @@ def read_and_check(
     complaints = Complaints()
     example = fleet.check_hosts(render, complaints) if fleet else dict(labels or {})
     desired = read_desired(variables, render, complaints, override)
+    if not complaints.sentences:
+        reserve(desired.networks, fleet.ordered if fleet else [])
     check_rules(desired, check_problem, complaints)
     if not complaints.sentences:
         check_types(desired, example, render, complaints)

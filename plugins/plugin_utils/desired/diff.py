@@ -114,6 +114,8 @@ def describe_share(item: Mapping[str, Any]) -> str:
         parts.append(f"disk {human_size(item['disk'])}")
     if item.get("address"):
         parts.append(item["address"])
+    if item.get("address6"):
+        parts.append(item["address6"])
     return ", ".join(parts) or "no share"
 
 

@@ -134,7 +134,8 @@ def build_policy(
     for name in sorted(clusters):
         for rule in clusters[name]["allow"]:
             _add_rule(policy, name, rule, of_cluster)
-    gateways = sorted({network["gateway"] for network in networks.values() if network.get("gateway")})
+    gateways = sorted({network[key] for network in networks.values() for key in ("gateway", "gateway6")
+                       if network.get(key)})
     hosts = sorted({address for host in observations.values() for address in host.get("addresses") or []})
     return {"clusters": policy, "protected": [*hosts, *METADATA], "gateways": gateways}
 

@@ -9,13 +9,19 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from .addresses import ends, read_six
 from .complaints import Complaints, join, show
+from .host_side import for_engine, read_host_side
 
 VARIABLE = "stowage_networks"
 DRIVERS = ("macvlan", "ipvlan", "bridge")
-KEYS = ("driver", "parent", "subnet", "gateway", "ip_range", "internal", "mtu", "pool", "exclude", "options")
+KEYS = (
+    *("driver", "parent", "subnet", "gateway", "ip_range", "internal", "mtu", "pool", "exclude", "options"),
+    *("subnet6", "gateway6", "pool6", "bridge", "shim"),
+)
 # What the planner needs of a network; the rest is for the engines.
 FOR_PLANNER = ("pool", "exclude")
+_FOR_PLAN = (*FOR_PLANNER, "pool6")
 EXPECTED_POOL = "expected an address, a range such as 172.30.0.128-172.30.0.250, or a CIDR"
 
 
@@ -34,9 +40,9 @@ def _check_pools(networks: Mapping[str, Mapping[str, Any]], complaints: Complain
     known: list[tuple[str, Any, Any]] = []
     for name, network in networks.items():
         path = join(join(VARIABLE, name), "pool")
-        spans = [_ends(text) for text in network["pool"]]
+        spans = [ends(text) for text in network["pool"]]
         gateway = ipaddress.ip_address(network["gateway"]) if network.get("gateway") else None
-        left_out = any(_holds(_ends(text), gateway) for text in network["exclude"])
+        left_out = any(_holds(ends(text), gateway) for text in network["exclude"])
         if gateway is not None and not left_out and any(_holds(span, gateway) for span in spans):
             complaints.add(path, f"holds the gateway {gateway}; expected a pool without it, or the gateway in exclude")
         for first, last in spans:
@@ -49,15 +55,6 @@ def _check_pools(networks: Mapping[str, Mapping[str, Any]], complaints: Complain
 
 def _holds(span: tuple[Any, Any], address: Any) -> bool:
     return address is not None and span[0] <= address <= span[1]
-
-
-def _ends(text: str) -> tuple[Any, Any]:
-    """Return the first and the last address of a range that was found to be one."""
-    if "/" in text:
-        block = ipaddress.ip_network(text)
-        return block[0], block[-1]
-    first, dash, last = text.partition("-")
-    return ipaddress.ip_address(first), ipaddress.ip_address(last if dash else first)
 
 
 def _read_network(path: str, value: Any, complaints: Complaints) -> dict[str, Any]:
@@ -84,6 +81,8 @@ def _read_network(path: str, value: Any, complaints: Complaints) -> dict[str, An
         network[name] = _read_ranges(join(path, name), given.get(name), subnet, complaints)
     if not given.get("pool"):
         complaints.add(join(path, "pool"), f"missing; {EXPECTED_POOL}, or a list of them")
+    read_six(path, given, network, complaints)
+    read_host_side(path, given, network, complaints)
     network["options"] = {
         key: str(item) for key, item in complaints.mapping(join(path, "options"), given.get("options")).items()
     }
@@ -149,7 +148,8 @@ def _check_range(path: str, text: str, subnet: Any, complaints: Complaints) -> b
 
 def for_engines(networks: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the networks as options of the module containers."""
+    told = {name: for_engine(network) for name, network in sorted(networks.items())}
     return [
-        {"name": name, **{key: value for key, value in network.items() if key not in FOR_PLANNER and value is not None}}
-        for name, network in sorted(networks.items())
+        {"name": name, **{key: value for key, value in network.items() if key not in _FOR_PLAN and value is not None}}
+        for name, network in told.items()
     ]

@@ -23,9 +23,10 @@ Instance = Mapping[str, Any]
 GONE = ("remove", "foreign")
 EXAMPLE_HOST = "example"
 EXAMPLE_ADDRESS = "192.0.2.1"  # of the block that RFC 5737 keeps for documentation
+EXAMPLE_ADDRESS6 = "2001:db8::1"  # RFC 3849
 _ABOUT_INSTANCE = (
-    "name", "cluster", "group", "index", "type", "grade", "host", "address", "network", "cores", "cpus", "memory",
-    "disk",
+    "name", "cluster", "group", "index", "type", "grade", "host", "address", "address6", "network", "cores", "cpus",
+    "memory", "disk",
 )  # fmt: skip
 
 
@@ -129,6 +130,7 @@ def _decided(instance: Instance, group: Mapping[str, Any], claims: dict[str, Any
         "resources": instance.get("resources") or None,
         "network": instance.get("network"),
         "address": instance.get("address"),
+        "address6": instance.get("address6"),
     }
     if decided["network"] is None:
         # On the engine's own bridge an address is the engine's to give, and another one after each start.
@@ -150,6 +152,7 @@ def example_instances(desired: Desired) -> list[dict[str, Any]]:
             "host": EXAMPLE_HOST,
             "network": spec["network"],
             "address": EXAMPLE_ADDRESS,
+            "address6": EXAMPLE_ADDRESS6 if desired.networks.get(spec["network"], {}).get("subnet6") else None,
             "cores": list(range(desired.grades[spec["grade"]].get("cores", 0))),
             "cpus": desired.grades[spec["grade"]].get("cpus"),
             "memory": desired.grades[spec["grade"]].get("memory"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ...module_utils.errors import InvalidInput
+from .addresses import with_six
 from .complaints import Complaints
 from .hosts import check_machines
 from .kept import with_own_grades
@@ -68,6 +69,7 @@ def make_plan(
     for _round in range(_MOST_ROUNDS):
         problem, notes = build_problem(desired, observations, absent, outdated, strays)
         plan = with_own_grades(call_planner(solve, problem), desired)
+        plan["instances"] = with_six(plan["instances"], desired.networks)
         options = fill_in(desired, plan["instances"], labels, render)
         stale = set(find_outdated(observations, options)) - outdated
         if not stale:

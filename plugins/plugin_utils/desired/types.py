@@ -18,7 +18,7 @@ VARIABLE = "stowage_types"
 DECIDED = frozenset(
     (
         *("name", "cluster", "group", "index", "state", "grade", "type", "digest", "claims"),
-        *("cores", "cpus", "cpuset", "mems", "memory", "disk", "resources", "network", "address"),
+        *("cores", "cpus", "cpuset", "mems", "memory", "disk", "resources", "network", "address", "address6"),
     )
 )
 OPTIONS: dict[str, dict[str, Any]] = {name: spec for name, spec in INSTANCE_SPEC.items() if name not in DECIDED}

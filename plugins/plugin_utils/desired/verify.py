@@ -54,3 +54,5 @@ def _compare(item: Mapping[str, Any], container: Mapping[str, Any]) -> Iterable[
     addressed = item.get("network") and container["state"] == "running"
     if addressed and item.get("address") and container.get("address") != item["address"]:
         yield f"has the address {container.get('address')}, planned {item['address']}"
+    if item.get("address6") and container["state"] == "running" and container.get("address6") != item["address6"]:
+        yield f"has the address {container.get('address6')}, planned {item['address6']}"

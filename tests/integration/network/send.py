@@ -40,8 +40,8 @@ def udp(to, token, port):
 def icmp(to, token, _port):
     """Whether an echo comes back. Needs no raw socket."""
     six = ":" in to
-    protocol = socket.getprotobyname("ipv6-icmp") if six else socket.IPPROTO_ICMP
-    with socket.socket(family_of(to), socket.SOCK_DGRAM, 58 if six else protocol) as client:
+    protocol = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
+    with socket.socket(family_of(to), socket.SOCK_DGRAM, protocol) as client:
         client.settimeout(PATIENCE)
         client.sendto(struct.pack("!BBHHH", 128 if six else 8, 0, 0, 1, 1) + token.encode(), (to, 0))
         return token.encode() in client.recv(1000)

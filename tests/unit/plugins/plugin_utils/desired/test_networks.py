@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.addresses import with_six
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.complaints import Complaints
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import read_networks
 
@@ -48,3 +49,40 @@ def test_two_networks_do_not_give_one_address_twice():
         ("stowage_networks.other.pool: gives addresses between 172.30.0.100 and 172.30.0.130 that stowage_networks.lan "
          "gives too; expected each address in one pool")
     ]
+
+
+SIX = {**LAN, "subnet6": "fd00:7::/64"}
+
+
+@pytest.mark.parametrize(("change", "address", "six"), [
+    ({}, "172.30.0.130", "fd00:7::82"),
+    ({"pool6": "fd00:7::1000-fd00:7::1100"}, "172.30.0.130", "fd00:7::1002"),
+    ({"pool6": "fd00:7::/112"}, "172.30.0.128", "fd00:7::1"),
+    ({"subnet6": None}, "172.30.0.130", None),
+    ({"pool6": "fd00:7::1000-fd00:7::1100"}, "172.30.0.5", None),
+    ({}, None, None),
+])
+def test_an_instance_gets_the_ipv6_address_that_follows_from_its_ipv4_address(change, address, six):
+    complaints = Complaints()
+    networks = read_networks({"lan": {**SIX, **change}}, complaints)
+    assert not complaints.sentences
+    assert with_six([{"network": "lan", "address": address}], networks)[0].get("address6") == six
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    ({"subnet6": "172.31.0.0/24"}, "subnet6: '172.31.0.0/24' is not a subnet of IPv6 ("),
+    ({"subnet6": None, "gateway6": "fd00:7::1"}, "gateway6: is given without subnet6; expected both, or neither"),
+    ({"gateway6": "fd00:8::1"}, "gateway6: 'fd00:8::1' is not an address within fd00:7::/64; expected one such as"),
+    ({"gateway6": "172.30.0.1"}, "gateway6: '172.30.0.1' is not an address within fd00:7::/64; expected one such as"),
+    ({"gateway6": "fd00:7::85"}, "gateway6: fd00:7::85 lies among the addresses of instances, which go from"),
+    ({"pool6": "fd00:8::/112"}, "pool6: 'fd00:8::/112' is not a range within fd00:7::/64; expected one range such as"),
+    ({"pool6": ["fd00:7::/112"]}, "pool6: ['fd00:7::/112'] is not a range within fd00:7::/64; expected one range such"),
+    ({"pool6": "fd00:7::10-fd00:7::20"}, ("pool6: fd00:7::10-fd00:7::20 has no address for 172.30.0.250 of the pool; "
+     "expected room for the 123 addresses from 172.30.0.128 to 172.30.0.250")),
+    ({"subnet6": "fd00:7::/124"}, "subnet6: fd00:7::/124 has no address for 172.30.0.128 of the pool; expected room"),
+    ({"subnet": "fd00:7::/64"}, "subnet: 'fd00:7::/64' is not a subnet ("),
+])
+def test_what_is_wrong_with_ipv6_is_said(change, sentence):
+    said = complaints_of(lan={**SIX, **change})
+    assert said
+    assert said[0].startswith(f"stowage_networks.lan.{sentence}")
