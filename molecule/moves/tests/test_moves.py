@@ -48,17 +48,20 @@ STAGES = {
 class Mover:
     """One instance with a disk, and where it is to be."""
 
-    def __init__(self, fleet, wait_until):
-        """Take the lab; nothing is placed yet."""
+    def __init__(self, fleet, wait_until, inventory):
+        """Take two hosts of the lab, which ``inventory`` makes a group of; nothing is placed yet."""
         self.fleet, self.wait_until = fleet, wait_until
-        self.host = fleet.hosts[0]
+        self.hosts = fleet.hosts[:2]
+        self.host = self.hosts[0]
+        inventory.write_text(json.dumps({"moving": {"hosts": {host: {} for host in self.hosts}}}))
+        self.inventory = str(inventory)
+        self.count = 1
         self.data = ""
 
     @property
     def other(self):
         """Where it goes next."""
-        hosts = self.fleet.hosts
-        return hosts[(hosts.index(self.host) + 1) % len(hosts)]
+        return self.hosts[1 - self.hosts.index(self.host)]
 
     def variables(self, host, state="started", **more):
         """The desired state that has the instance on one host."""
@@ -66,6 +69,7 @@ class Mover:
         command = ["redis-server", "--dir", "/data", "--appendonly", "yes"]
         health = {"test": ["CMD-SHELL", "redis-cli ping | grep -q PONG"], "interval": "1s", "retries": 5}
         return {
+            "stowage_fleet": "moving",
             "stowage_fleet_name": "movers",
             "ansible_python_interpreter": PYTHON,
             "stowage_networks": {"movers": NETWORK},
@@ -73,20 +77,22 @@ class Mover:
             "stowage_grades": {"small": {"cpus": 0.05, "memory": "64m", "disk": "10g"}},
             "stowage_types": {"db": {
                 "image": "stowage/redis:bookworm", "command": command, "health": health,
-                "data": {"path": "/data", "owner": "100", "group": "101"}}},
+                "data": {"path": "/data", "owner": "100", "group": "101"},
+                "volumes": [{"name": "logs", "size": "64m", "path": "/logs"}]}},
             "stowage_clusters": {"move": {"state": state, "groups": {
-                "db": {"count": 1, "type": "db", "grade": "small", "placement": placement}}}},
+                "db": {"count": self.count, "type": "db", "grade": "small", "placement": placement,
+                       "update": {"batch": 2}}}}},
             **more,
         }
 
     def run(self, host, *arguments, **more):
         """Have the instance on a host, and return the run."""
-        return self.fleet.play("containers", *arguments, extra=self.variables(host, **more))
+        return self.fleet.play("containers", "-i", self.inventory, *arguments, extra=self.variables(host, **more))
 
     def begin(self, host):
         """Begin a run, in a process group of its own."""
         return subprocess.Popen(
-            self.fleet.command("containers", extra=self.variables(host)), start_new_session=True,
+            self.fleet.command("containers", "-i", self.inventory, extra=self.variables(host)), start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def move(self, host):
@@ -113,8 +119,8 @@ class Mover:
 
     def files(self):
         """The files of images, by host."""
-        return {host: self.fleet.on(host).check_output("ls -A %s/images | grep %s || true", POOL, NAME).split()
-                for host in self.fleet.hosts}
+        return {host: set(self.fleet.on(host).check_output("ls -A %s/images | grep move_db_ || true", POOL).split())
+                for host in self.hosts}
 
     def inside(self, command):
         """Run a command in the container."""
@@ -122,7 +128,8 @@ class Mover:
 
     def check(self):
         """The data are there, on one disk, which is sparse, and nothing is left elsewhere."""
-        assert self.files() == {host: [NAME + ".img"] if host == self.host else [] for host in self.fleet.hosts}
+        own = {"move_db_%d%s.img" % (index, disk) for index in range(self.count) for disk in ("", ".logs")}
+        assert self.files() == {host: own if host == self.host else set() for host in self.hosts}
         if self.data:
             assert self.inside("sha256sum /data/file") == self.data
             assert self.inside("redis-cli get key") == "value"
@@ -136,10 +143,13 @@ class Mover:
 
 
 @pytest.fixture(scope="module")
-def mover(fleet, wait_until):
+def mover(fleet, wait_until, tmp_path_factory):
     """An instance with 40 MiB that nothing compresses, flushed, and a key."""
-    mover = Mover(fleet, wait_until)
-    for host in fleet.hosts:
+    mover = Mover(fleet, wait_until, tmp_path_factory.mktemp("inventory") / "moving.yml")
+    if any(fleet.on(host).run("docker image inspect stowage/redis:bookworm").rc for host in mover.hosts):
+        prepared = fleet.play("site")
+        assert prepared.rc == 0, prepared.output
+    for host in mover.hosts:
         fleet.on(host).check_output("printf %%s %s > " + PYTHON + " && chmod 755 " + PYTHON, HALTING)
     mover.move(mover.host)
     mover.inside("sh -c 'head -c 41943040 /dev/urandom > /data/file && sync /data/file'")
@@ -149,15 +159,15 @@ def mover(fleet, wait_until):
     gone = mover.run(mover.host, "-e", "release_disks=true", state="absent")
     assert gone.rc == 0, gone.output
     assert not any(mover.files().values())
-    for host in fleet.hosts:
+    for host in mover.hosts:
         fleet.on(host).check_output("docker network rm movers; rm -rf /var/lib/stowage/movers " + PYTHON)
 
 
 def test_a_plan_says_what_moves_and_touches_nothing(mover):
     run = mover.run(mover.other, "--check", "--diff")
     assert "~ move %s from %s to %s: " % (NAME, mover.host, mover.other) in run.output
-    assert ", with its disk from %s (" % mover.host in run.output
-    assert " of 10 GiB used)" in run.output
+    assert ", with its 2 disks from %s (" % mover.host in run.output
+    assert " of 10.1 GiB used)" in run.output
     mover.check()
 
 
@@ -217,12 +227,14 @@ def test_an_instance_whose_old_host_loses_power_is_not_started_empty(fleet, move
 
 
 def test_a_drained_host_gives_its_disks_away(fleet, mover):
-    old = mover.host
+    old, mover.count = mover.host, 2
+    mover.move(old)
+    # Both are to stay together, wherever that is, and are moved side by side.
     clusters = json.loads(json.dumps(mover.variables(old)["stowage_clusters"]))
-    del clusters["move"]["groups"]["db"]["placement"]
+    clusters["move"]["groups"]["db"]["placement"] = {"affinity": [{"group": "db", "topology": "host"}]}
     drained = "{{ 'drained' if inventory_hostname == '%s' else 'active' }}" % old
     run = mover.run(old, stowage_clusters=clusters, stowage_host_state=drained)
     assert run.rc == 0, run.output
-    mover.host = fleet.containers()[NAME].host
+    mover.host = fleet.containers(*mover.hosts)[NAME].host
     assert mover.host != old
     mover.check()

@@ -27,7 +27,7 @@ from ..sizes import human_size
 from . import copies, stream
 from .decide import Wanted
 from .errors import DiskError
-from .pool import INCOMING, LEAVING, MOVED, RELEASED, empty_record, now, sync_folder, write_durably
+from .pool import ATTACHED, INCOMING, LEAVING, MOVED, RELEASED, empty_record, now, sync_folder, write_durably
 from .runner import Settings, converge, promised_in
 
 _CARRIED = ("name", "instance", "fleet", "path", "size", "fs", "uuid", "created_at", "owner", "group", "mode",
@@ -176,7 +176,8 @@ def _demand(offered):
 def _reserve(pool, offered, record, peer):
     name = offered["name"]
     if record is not None and record["state"] != INCOMING:
-        if record["uuid"] == offered["uuid"] and record["generation"] > offered["generation"]:
+        newer = record["uuid"] == offered["uuid"] and record["generation"] > offered["generation"]
+        if newer and record["state"] in (RELEASED, ATTACHED):
             return {"here": True}
         _refuse_other(pool, offered, record)
         _clear(pool, name)
@@ -198,8 +199,11 @@ def _refuse_other(pool, offered, record):
         raise DiskError(f"volume {name}: this host has another disk of that name ({record['state']}, "
                         f"{human_size(record['size'])}, made at {record['created_at']}); nothing was changed. Give it "
                         "up with state: absent of stowage.fleet.volume, or let the instance stay where it is")
-    if record["state"] not in (MOVED, LEAVING, RELEASED) or os.path.ismount(pool.mountpoint(name)):
-        raise DiskError(f"volume {name}: an older copy of it is in use on this host; nothing was changed")
+    older = record["generation"] < offered["generation"] and record["state"] in (MOVED, LEAVING, RELEASED)
+    if not older or os.path.ismount(pool.mountpoint(name)):
+        raise DiskError(f"volume {name}: this host has a copy of it ({record['state']}, generation "
+                        f"{record['generation']}) that is not known to be outdated; nothing was changed. Give one of "
+                        "the two up with state: absent of stowage.fleet.volume")
 
 
 def _clear(pool, name):
@@ -300,17 +304,23 @@ def _install_stream(pool):
     write_durably(path, source)
 
 
-def main(arguments=None):
-    """Run the command named by the first argument; the exit code is 0 when it worked."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    asked = json.loads(sys.stdin.read() or "{}")
+def answer(command, text):
+    """Run a command with JSON as its input; return its answer, or {"error": sentence}."""
+    asked = json.loads(text)
     settings = Settings(asked["pool"], asked["fleet"], reserve=asked.get("reserve", 0),
                         thin_ratio=asked.get("thin_ratio", 1.0), mend=False, lock_timeout=asked.get("lock_timeout", 60))
     try:
-        answer = COMMANDS[arguments[0]](settings, asked)
+        return COMMANDS[command](settings, asked)
     except StowageError as exc:
-        answer = {"error": exc.message}
+        return {"error": exc.message}
     except OSError as exc:
-        answer = {"error": f"{exc.strerror or exc} ({exc.filename or 'system call'})"}
-    sys.stdout.write("\n" + json.dumps(answer) + "\n")
-    return 1 if "error" in answer else 0
+        return {"error": f"{exc.strerror or exc} ({exc.filename or 'system call'})"}
+
+
+def main(arguments=None):
+    """Run the command named by the first argument; the exit code is 0 when it worked."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    result = answer(arguments[0], sys.stdin.read())
+    # A login script may have left its last line open.
+    sys.stdout.write("\n" + json.dumps(result) + "\n")
+    return 1 if "error" in result else 0
