@@ -58,7 +58,7 @@ class Host:
         start = done.stdout.index(f"{self.name} | ")
         result, _end = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{", start))
         return {**result, "failed": done.stdout[start:].startswith(f"{self.name} | FAILED!"),
-                "warned": " ".join(done.stderr.split())}
+                "shown": done.stdout[:start], "warned": " ".join(done.stderr.split())}
 
     def container(self, name, volume, script, pool=POOL):
         """Start a container with a volume at /data, the way the module ``containers`` mounts it."""

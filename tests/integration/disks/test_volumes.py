@@ -240,6 +240,11 @@ def test_snapshot_and_backup_while_written_and_back(host):
     kept = host.volume(volume(snapshot="one", backup="/root/b.tar.zst"))
     assert kept["volumes"][0]["actions"] == ["snapshot", "backup"], kept
     assert not host.volume(volume(snapshot="one", backup="/root/b.tar.zst"))["changed"]
+    host.sh(f"dd if=/dev/urandom of={data}/bulk bs=1M count=48 status=none; sync {data}/bulk; rm -f /root/c.tar.gz")
+    slow = host.volume(volume(backup="/root/c.tar.gz"))
+    assert f"{host.name}: acme_db_0: " in slow["shown"], slow
+    assert " MiB of " in slow["shown"]
+    assert host.sh(f"rm {data}/bulk /root/c.tar.gz*; ls {POOL}/progress 2>/dev/null; ls /root/.ansible_async") == ""
     host.sh(f"docker rm -f writer; echo two > {data}/file; cd /root; sha256sum -c b.tar.zst.sha256")
     assert not host.volume(volume(rollback="one"))["failed"]
     assert host.sh(f"cat {data}/file") == "one"
