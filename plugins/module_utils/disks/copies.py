@@ -21,8 +21,8 @@ import sys
 from ..sizes import human_size
 from . import kernel, progress
 from .errors import DiskError
-from .mkfs import data_ranges
 from .pool import now, sync_folder, write_durably
+from .stream import data_ranges
 
 CHUNK = 1 << 20
 _PAGE = 4096

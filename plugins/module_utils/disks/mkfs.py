@@ -20,6 +20,7 @@ import zlib
 
 from . import ext4
 from .errors import DiskError
+from .stream import data_ranges
 
 BLOCK = 4096
 FILESYSTEMS = ("ext4", "xfs")
@@ -167,18 +168,6 @@ def data_pieces(path, zero=bytes(BLOCK)):
                 if run > at:
                     yield start + at, data[at:run]
                 at = run + BLOCK
-
-
-def data_ranges(descriptor):
-    """Yield (start, end) of the parts of a sparse file that hold data, by SEEK_DATA and SEEK_HOLE."""
-    position, size = 0, os.fstat(descriptor).st_size
-    while position < size:
-        try:
-            start = os.lseek(descriptor, position, os.SEEK_DATA)
-        except OSError:
-            return  # ENXIO: nothing but a hole up to the end
-        position = os.lseek(descriptor, start, os.SEEK_HOLE)
-        yield start, position
 
 
 def _primary(pieces):
