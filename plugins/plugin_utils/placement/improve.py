@@ -20,9 +20,15 @@ from .place import Placer
 from .prices import Guide, guide
 from .state import Placed
 
-# Without a time to search, a fixed number of attempts keeps the plan a function of the problem alone.
+# Where no search is asked for, so many attempts are made all the same: they cost next to nothing.
 ATTEMPTS = 60
 RESTARTS = 2
+# A "second" of search is work that a usual core does in about a second: so many instances taken up and put down again.
+# It is counted, never measured, so that the plan is a function of the problem alone.
+WORK_PER_SECOND = 8_000
+RESTARTS_SHARE = 0.25
+# The wall clock stops the search only where the machine is so much slower than the count; the plan then says so.
+BRAKE_FACTOR, BRAKE_SECONDS = 8.0, 60.0
 MAX_NEW = 20_000
 # What the restarts try: (more hosts opened, weight of regret, regret of what the program leaves unused).
 SETTINGS = (
@@ -57,20 +63,51 @@ def cost(draft: Draft) -> tuple[int, int]:
 
 
 def improve(rough: Draft, seconds: float, again: Callable[[Guide], Draft]) -> Draft:
-    """A better draft, or the same."""
-    end = time.monotonic() + seconds if seconds else None
+    """A better draft, or the same.
+
+    :param seconds: how much work to put into it, see ``WORK_PER_SECOND``; 0 for a few attempts.
+    """
+    work = Work(seconds)
     best = rough
     for number, better in enumerate(_guided(rough, again)):
+        work.spend(len(better.slots) // 2)
         if cost(better) < cost(best):
             best = better
-        if (number + 1 >= RESTARTS and end is None) or (end is not None and time.monotonic() > end - seconds * 0.75):
+        if (number + 1 >= RESTARTS and not seconds) or (seconds and work.share() > RESTARTS_SHARE):
             break
     consolidator = Consolidator(best)
     turn = 0
-    while (turn < ATTEMPTS if end is None else time.monotonic() < end) and consolidator.attempt():
+    while turn < ATTEMPTS or seconds:
+        if work.used_up() or not consolidator.attempt(work):
+            break
         turn += 1
     consolidator.finish()
+    if work.braked:
+        best.braked.add("the search for fewer hosts")
     return best
+
+
+class Work:
+    """A budget of work: instances taken up and put down. Without ``seconds`` it has no end."""
+
+    def __init__(self, seconds: float) -> None:
+        self.most = seconds * WORK_PER_SECOND
+        self.done = 0
+        self.braked = False
+        self.end = time.monotonic() + max(BRAKE_SECONDS, BRAKE_FACTOR * seconds)
+
+    def spend(self, instances: int) -> None:
+        """Count work; looking for places costs something even for one instance."""
+        self.done += instances + 4
+
+    def share(self) -> float:
+        """The part of the budget that is spent."""
+        return self.done / self.most if self.most else 0.0
+
+    def used_up(self) -> bool:
+        """Whether to stop: the work is done, or, on a machine that is far too slow, time is up."""
+        self.braked = self.braked or time.monotonic() > self.end
+        return self.braked or (self.most > 0 and self.done >= self.most)
 
 
 def _guided(rough: Draft, again: Callable[[Guide], Draft]) -> Iterator[Draft]:
@@ -133,13 +170,14 @@ class Consolidator:
         rows = np.array(self.open, dtype=np.int64)
         return int(rows[np.lexsort((rows, self.loads[rows], self.tired[rows] // 12))[0]])
 
-    def attempt(self) -> bool:
+    def attempt(self, work: Work) -> bool:
         """One try; false where there is nothing left to try."""
         if len(self.open) < 2:
             return False
         target = self._emptiest()
         self.tired[target] += 1
         others = self._partners(target, 0 if self.tired[target] == 1 else 2 + int(self.random.random() * 6))
+        work.spend(sum(len(self.by_host.get(host, ())) for host in [target, *others]))
         self._repack(target, others)
         return True
 

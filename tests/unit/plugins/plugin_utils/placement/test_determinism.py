@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.stowage.fleet.plugins.plugin_utils.placement import Problem, solve
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.strategies import problem_of_seed
+from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.test_property_planted import planted
 
 SEEDS = range(150)
 REPOSITORY = Path(__file__).resolve().parents[5]
@@ -132,11 +133,120 @@ def other_pythons() -> list[str]:
 
 
 def test_other_pythons_make_the_same_plans(root: Path) -> None:
-    # Without exact search: the solver behind it may be of another release there, or missing.
+    # Whichever are here. The golden plans below hold on every Python that runs these tests, so nothing is skipped.
     problems = sample_problems("never")
     here = [hashlib.sha256(told(problem).encode()).hexdigest() for problem in problems]
-    others = other_pythons()
-    for python in others:
+    for python in other_pythons():
         assert digests(python, problems, root) == here, python
-    if not others:
-        pytest.skip("NOT TESTED: this machine has no other Python with NumPy to compare plans with")
+
+
+# --- golden plans: every Python that runs the tests makes these very bytes -------------------------------------------
+
+GOLDEN = Path(__file__).with_name("golden_plans.json")
+
+
+def golden_problems() -> dict[str, list[dict[str, Any]]]:
+    """Problems of several kinds: small ones with and without exact search, and a fleet that is packed again."""
+    exact = [problem_of_seed(seed, stale=True) for seed in range(100)]
+    return {
+        "heuristics": sample_problems("never"),
+        "exact": [*exact, planted(100, 0.0), cut_short(), crowded()],
+        "packed": [packed(0.0), packed(0.2)],
+    }
+
+
+def cut_short() -> dict[str, Any]:
+    """A hard problem, and far too little work allowed for it: what the search has by then is what counts."""
+    return {**planted(106, slack=0.0), "options": {"exact_seconds": 0.2}}
+
+
+def crowded() -> dict[str, Any]:
+    """More is asked for than there is: what can't be placed is proven, with a conflict and relaxations."""
+    problem = planted(201, slack=0.0)
+    problem["clusters"]["acme"]["groups"]["extra"] = {"count": 3, "grade": "l"}
+    return problem
+
+
+def packed(seconds: float) -> dict[str, Any]:
+    """New instances on forty hosts, on as few as so much work finds."""
+    rng = random.Random(7)
+    hosts = [
+        {"name": f"h{n:02}", "cpus": rng.choice([16, 24, 32]), "resources": {"memory": rng.choice([32, 64]) * 2**30}}
+        for n in range(40)
+    ]
+    grades = {f"g{n}": {"cores": rng.randint(1, 7), "memory": rng.randint(1, 15) * 2**30} for n in range(9)}
+    groups = {f"g{n}": {"count": rng.randint(5, 15), "grade": f"g{n}"} for n in range(9)}
+    options = {"mode": "binpack", "improve_seconds": seconds}
+    return {"version": 1, "hosts": hosts, "grades": grades, "clusters": {"acme": {"groups": groups}}} | {
+        "options": options
+    }
+
+
+def release() -> str:
+    """The release of OR-Tools: another one may find another answer that is as good."""
+    import ortools
+
+    return ".".join(ortools.__version__.split(".")[:2])
+
+
+def worth(problem: dict[str, Any]) -> tuple[int, int, list[bool]]:
+    """What any release must find: how many have no place, how many move, and what is proven."""
+    plan = solve(Problem.from_dict(problem)).to_dict()
+    return len(plan["unplaced"]), plan["summary"]["move"], sorted({u["proven"] for u in plan["unplaced"]})
+
+
+def fingerprint(values: list[Any]) -> str:
+    """A digest of a list."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def golden() -> dict[str, Any]:
+    """What GOLDEN holds. `python test_determinism.py` writes it anew, after a change that is meant to change plans."""
+    problems = golden_problems()
+    plans = {kind: fingerprint([told(problem) for problem in listed]) for kind, listed in problems.items()}
+    return {"ortools": release(), "worth": fingerprint([worth(p) for p in problems["exact"]]), **plans}
+
+
+def test_the_golden_plans_are_made_byte_by_byte() -> None:
+    known, problems = json.loads(GOLDEN.read_text()), golden_problems()
+    assert fingerprint([told(problem) for problem in problems["heuristics"]]) == known["heuristics"]
+    assert fingerprint([worth(problem) for problem in problems["exact"]]) == known["worth"]
+    if release() == known["ortools"]:
+        for kind in ("exact", "packed"):
+            assert fingerprint([told(problem) for problem in problems[kind]]) == known[kind], kind
+
+
+def test_a_busy_machine_makes_the_same_plan() -> None:
+    # Work is counted, not measured: two processes that take all cores away change nothing.
+    spin = [sys.executable, "-c", "while True: pass"]
+    quiet = told(packed(0.2)), told(cut_short())
+    busy = [subprocess.Popen(spin) for _core in range(2 * (os.cpu_count() or 1))]
+    try:
+        assert (told(packed(0.2)), told(cut_short())) == quiet
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def test_a_search_that_the_clock_stopped_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible_collections.stowage.fleet.plugins.plugin_utils.placement import exact, improve
+
+    stopped = "was stopped by the clock: on a faster machine the plan may be another"
+    assert not solve(Problem.from_dict(packed(0.1))).notes
+    for module in (improve, exact):
+        monkeypatch.setattr(module, "BRAKE_SECONDS", 0.001)
+        monkeypatch.setattr(module, "BRAKE_FACTOR", 0.0)
+    assert solve(Problem.from_dict(packed(0.1))).notes == (f"the search for fewer hosts {stopped}",)
+    assert f"the exact search {stopped}" in solve(Problem.from_dict(planted(106, 0.0))).notes
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_order_of_groups_grades_and_networks_never_changes_the_plan(seed: int) -> None:
+    problem = planted(200 + seed, slack=0.1)
+    expected = told(problem)
+    assert told(shuffled(problem, random.Random(seed))) == expected
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(golden(), indent=2, sort_keys=True) + "\n")
