@@ -1,0 +1,123 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The stowage.fleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's own side of its networks: bridges and shims."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_network
+short_description: Keep the bridges and shims that a host needs for its networks
+version_added: 0.1.0
+author:
+  - The stowage.fleet maintainers (@stowage)
+description:
+  - Makes bridges over NICs, and shims (interfaces by which a host reaches its own macvlan containers), now and at every
+    boot.
+  - Addresses and routes of a NIC that becomes a port of a bridge move to the bridge.
+  - A change can't cut the host off for good. A timer of systemd undoes it unless it is confirmed over a connection that
+    is opened afterwards, and so does a reboot in between.
+  - It takes what it does from C(stowage_networks); the addresses of shims come from the ends of the pools.
+extends_documentation_fragment:
+  - stowage.fleet.attributes
+options:
+  networks:
+    description: What this host needs. Taken from C(stowage_networks) unless given.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the network.
+        type: str
+        required: true
+      parent:
+        description: NIC that the network sits on.
+        type: str
+        required: true
+      bridge:
+        description: Bridge to make over the NIC.
+        type: str
+      shim:
+        description: Address of this host's shim.
+        type: str
+      pool:
+        description: Addresses that are reached by the shim, as ranges or blocks.
+        type: list
+        elements: str
+        default: []
+      mtu:
+        description: MTU of the bridge, or of the shim. That of the NIC unless given.
+        type: int
+  undo_after:
+    description: Seconds until a change that is not confirmed is undone.
+    type: int
+    default: 60
+  confirm:
+    description: Let the change stay that was made before. The plugin on the controller sets it when it is back.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Keep bridges and shims as stowage_networks has them
+  stowage.fleet.host_network:
+"""
+
+RETURN = r"""
+links:
+  description: Interfaces that the host is to have.
+  returned: success
+  type: list
+  elements: str
+  sample: [br0, shim-lan]
+why:
+  description: What was not as wanted.
+  returned: when something changes
+  type: list
+  elements: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.files import runner
+from ansible_collections.stowage.fleet.plugins.module_utils.host_network.change import change, confirm
+
+NETWORK_SPEC = {
+    "name": {"type": "str", "required": True},
+    "parent": {"type": "str", "required": True},
+    "bridge": {"type": "str"},
+    "shim": {"type": "str"},
+    "pool": {"type": "list", "elements": "str", "default": []},
+    "mtu": {"type": "int"},
+}
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "networks": {"type": "list", "elements": "dict", "options": NETWORK_SPEC},
+            "undo_after": {"type": "int", "default": 60},
+            "confirm": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        if params["confirm"]:
+            result = {"changed": False, **confirm(runner(module))}
+        else:
+            peer = (os.environ.get("SSH_CONNECTION") or " ").split(" ")[0]
+            networks = params["networks"] or []
+            result = change(networks, params["undo_after"], module.check_mode, runner(module), peer)
+    except StowageError as error:
+        module.fail_json(msg=f"{error}. Nothing was changed for good")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
