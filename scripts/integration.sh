@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Engine tests: modules against this machine's Docker engine, disks on a lab host of their own, and the role
-# docker_engine on the hosts of the lab that STOWAGE_LAB names (when it runs). Arguments go to pytest.
+# Engine tests: modules against this machine's Docker engine, disks on a lab host of their own, networks with real packets
+# and the role docker_engine on the hosts of the lab that STOWAGE_LAB names (the role: when it runs). Arguments go to
+# pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
+import zlib
 
 import pytest
 import yaml
@@ -24,6 +25,10 @@ BIN = pathlib.Path(sys.executable).parent
 # CI gives its lab; alone, these tests make one of their own and take it away again.
 LAB = os.environ.get("STOWAGE_LAB") or "nettest"
 OUTSIDE = f"{LAB}-outside"
+# A second LAN, which containers reach over a bridge of their host; the first one they reach by macvlan. Interfaces of a
+# host are numbered by the names of its networks when it boots: this one has to come after the lab's own, stowage-NAME.
+WIRE, WIRE_BRIDGE = f"wire-{LAB}", "ntwire"
+WIRE_NET = f"10.97.{zlib.crc32(LAB.encode()) % 250}"
 METADATA, FOREIGN = "169.254.169.254", "10.99.0.1"
 LISTEN = (HERE / "listen.py").read_text()
 SEND = (HERE / "send.py").read_text()
@@ -125,6 +130,12 @@ class Net:
             assert time.monotonic() < deadline, f"never came true: {what}"
             time.sleep(0.1)
 
+    def plug(self, host):
+        """Make the host's second NIC a port of the bridge that its containers are on."""
+        self.sh(host, f"ip link add {WIRE_BRIDGE} type bridge 2>/dev/null; set -e; ip link set {WIRE_BRIDGE} up; "
+                "nic=$(basename /sys/class/net/eth[1-9]*); ip address flush dev $nic; "
+                f"ip link set $nic master {WIRE_BRIDGE}; ip link set $nic up")
+
     # -- the fleet
 
     def variables(self, clusters):
@@ -135,14 +146,19 @@ class Net:
             groups = {group: {"count": given.get(group, 0), "type": "agent", "grade": "tiny",
                               "placement": {"constraints": [{"label": "zone", "in": [self.labels[host]]}]}}
                       for group, host in zip(("one", "two"), self.hosts)}
-            wanted[name] = {"groups": groups, **further}
+            wanted[name] = {"groups": groups, "network": "lan", **further}
         return {
             "stowage_fleet_name": "nettest", "stowage_pull": "never", "stowage_host_reserved": {"memory": "256m"},
             "stowage_grades": {"tiny": {"cpus": 0.1, "memory": "48m"}},
             "stowage_types": {"agent": {"image": "nettest", "command": ["python3", "-c", LISTEN], "stop_timeout": 0}},
             "stowage_networks": {"lan": {
                 "driver": "macvlan", "parent": "eth0", "subnet": str(self.subnet), "gateway": self.gateway,
-                "pool": f"{self.subnet[200]}-{self.subnet[240]}"}},
+                "pool": f"{self.subnet[200]}-{self.subnet[240]}"}, "wire": {
+                    "driver": "bridge", "subnet": f"{WIRE_NET}.0/24", "pool": f"{WIRE_NET}.10-{WIRE_NET}.60",
+                    "options": {
+                        "com.docker.network.bridge.name": WIRE_BRIDGE,
+                        "com.docker.network.bridge.inhibit_ipv4": "true",
+                        "com.docker.network.bridge.enable_ip_masquerade": "false"}}},
             "stowage_clusters": wanted,
         }
 
@@ -295,6 +311,33 @@ def _outside(net, image):
         f"ip address add {FOREIGN}/32 dev lo")
 
 
+def _prepare(net):
+    """Give the hosts what the tests need: a second LAN, a machine outside, an image, somebody who listens."""
+    net.play("site", "--tags", "network,engine", "--limit", ",".join(net.hosts))
+    _outside(net, run("docker", "inspect", "-f", "{{.Image}}", net.hosts[0]).stdout.strip())
+    # Nobody has the address that containers there take for their router's, so nothing leaves. (An engine's internal
+    # network would drop multicast between its ports.)
+    run("docker", "network", "create", "--subnet", f"{WIRE_NET}.0/24", "--ip-range", f"{WIRE_NET}.128/25", "--gateway",
+        f"{WIRE_NET}.254", "-o", "com.docker.network.bridge.enable_ip_masquerade=false", "--label",
+        f"stowage.lab={LAB}", WIRE)
+    for host in net.hosts:
+        run("docker", "network", "connect", WIRE, host)
+        net.plug(host)
+        run("docker", "exec", "-i", host, "sh", "-c", "[ -e /root/nettest-image ] || sh", text=IMAGE)
+        net.start_listening(host)
+
+
+def _clean(net):
+    """Take away what the tests made, also those of a run that died."""
+    for host in net.hosts:
+        net.sh(host, "docker ps -aq --filter label=stowage.fleet=nettest | xargs -r docker rm -f; docker network rm "
+               f"lan wire; docker rmi nettest; ip link delete {WIRE_BRIDGE}; rm -rf /root/nettest-image "
+               "/var/lib/stowage/nettest; pkill -f 'GROUP_PORT = ' || true", check=False)
+        run("docker", "network", "disconnect", "-f", WIRE, host, check=False)
+    run("docker", "network", "rm", WIRE, check=False)
+    run("docker", "rm", "-f", OUTSIDE, check=False)
+
+
 @pytest.fixture(scope="session")
 def net(tmp_path_factory):
     """The lab with its engines ready for tenants; everything that was made for the tests is gone afterwards."""
@@ -304,17 +347,11 @@ def net(tmp_path_factory):
         releases = os.environ.get("RELEASES", "bookworm,trixie")
         run(str(ROOT / "scripts" / "lab.sh"), "up", LAB, "2", releases, timeout=900)
     made = Net(inventory, tmp_path_factory.mktemp("net"))
-    made.play("site", "--tags", "network,engine", "--limit", ",".join(made.hosts))
-    image = run("docker", "inspect", "-f", "{{.Image}}", made.hosts[0]).stdout.strip()
-    _outside(made, image)
-    for host in made.hosts:
-        run("docker", "exec", "-i", host, "sh", "-c", "[ -e /root/nettest-image ] || sh", text=IMAGE)
-        made.start_listening(host)
-    yield made
-    for host in made.hosts:
-        made.sh(host, "docker ps -aq --filter label=stowage.fleet=nettest | xargs -r docker rm -f; docker network rm "
-                "lan; docker rmi nettest; rm -rf /root/nettest-image /var/lib/stowage/nettest; "
-                "pkill -f 'GROUP_PORT = ' || true", check=False)
-    run("docker", "rm", "-f", OUTSIDE, check=False)
-    if ours:
-        run(str(ROOT / "scripts" / "lab.sh"), "down", LAB, timeout=300)
+    try:
+        _clean(made)
+        _prepare(made)
+        yield made
+    finally:
+        _clean(made)
+        if ours:
+            run(str(ROOT / "scripts" / "lab.sh"), "down", LAB, timeout=300)

@@ -12,7 +12,7 @@ import sys
 import time
 
 GROUP, GROUP6, GROUP_PORT = "239.77.7.7", "ff05::7:7", 7009
-PATIENCE = 1.0
+PATIENCE = 2.5
 
 
 def family_of(address):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -56,7 +57,8 @@ class Linked:
         return self.actor.send([{"kind": "icmp", "to": address, "token": "ping"}])["answers"]["ping"] is True
 
 
-@pytest.fixture(params=[0, 1])
+# The hosts of CI's lab are alike; those of a lab of these tests' own have two versions of the engine.
+@pytest.fixture(params=[0] if "STOWAGE_LAB" in os.environ else [0, 1])
 def linked(net, request):
     """A fresh container on one of the hosts, and a bridge there; both gone afterwards."""
     host = net.hosts[request.param]
@@ -70,6 +72,10 @@ def linked(net, request):
 
 def bridged(**more):
     return {"name": "eth1", "parent": BRIDGE, "addresses": ["10.66.0.7/24"], **more}
+
+
+def spare(**more):
+    return bridged(**{"addresses": ["10.66.0.20/24"], **more})
 
 
 def test_a_link_is_there_before_the_process_and_after_every_restart(linked):
@@ -138,12 +144,12 @@ def test_bad_wishes_are_one_sentence_and_change_nothing(linked):
     linked.link(bridged(), container=f"{NAME}-2")
     before = linked.sh("ip -o link | wc -l; ls /var/lib/stowage/network | wc -l")
     for wish, sentence in [
-        (bridged(parent="br9"), "this host has no interface br9; it has"),
-        (bridged(parent="eth0"), "eth0 is no bridge"),
-        (bridged(mac="01:00:5e:00:00:01"), "01:00:5e:00:00:01 is a multicast address"),
+        (spare(parent="br9"), "this host has no interface br9; it has"),
+        (spare(parent="eth0"), "eth0 is no bridge"),
+        (spare(mac="01:00:5e:00:00:01"), "01:00:5e:00:00:01 is a multicast address"),
         (bridged(addresses=["10.66.0.7"]), "expected one such as 192.0.2.7/24"),
         (bridged(), f"address 10.66.0.7 is given to link eth1 of {NAME}-2 already"),
-        (bridged(vlan=7), "does not filter VLANs"),
+        (spare(vlan=7), "does not filter VLANs"),
         ({"name": "eth1", "kind": "nic", "parent": "eth0"}, "carries the host's own default route"),
     ]:
         said = linked.link(wish)
