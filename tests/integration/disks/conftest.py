@@ -132,6 +132,8 @@ def host(lab):
 
 def _clear(host):
     host.sh("docker ps -aq | xargs -r docker rm -f")
+    if host.sh(f"ls -A {POOL}/images {POOL}/mounts {POOL}/records | grep -v : || true") == "":
+        return
     names = sorted(set(host.sh(f"cd {POOL}/records && ls | sed s/.json$//; cd {POOL}/images && ls | "
                                "grep -v '^[.]' | sed s/.img$//").split()))
     result = host.volume(*({"name": name, "state": "absent"} for name in names))

@@ -42,9 +42,10 @@ def test_more_volumes_than_loop_devices_are_refused_before_any_change(host):
 
 # A second engine beside the host's own, on a btrfs of its own: what it can, overlay2 on ext4 can't.
 ENGINE = """set -e; mkdir -p /srv/btrfs /run/btrfs; truncate -s 1500m /srv/btrfs.img; mkfs.btrfs -q /srv/btrfs.img
-mount -o loop /srv/btrfs.img /srv/btrfs
+mount -o loop /srv/btrfs.img /srv/btrfs; echo '{}' > /srv/btrfs.json
 systemd-run --quiet --unit btrfs-engine --property Delegate=yes dockerd --data-root /srv/btrfs --exec-root /run/btrfs \\
-  --pidfile /run/btrfs/pid -H unix:///run/btrfs/sock --storage-driver btrfs --bridge none --iptables=false"""
+  --pidfile /run/btrfs/pid -H unix:///run/btrfs/sock --config-file /srv/btrfs.json \\
+  --storage-driver btrfs --bridge none --iptables=false"""
 SOCKET = "unix:///run/btrfs/sock"
 
 
