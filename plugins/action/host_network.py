@@ -26,7 +26,7 @@ PAUSE = 1.0
 
 
 class ActionModule(ActionBase):
-    """Runs the module twice, with a new connection in between."""
+    """Runs the module thrice, each time over a new connection."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -60,22 +60,28 @@ class ActionModule(ActionBase):
         """Confirm the change over a new connection; say what became of it when that can't be had."""
         deadline = time.monotonic() + undo_after
         said = "it was still at it"
-        pause = BEGINS
+        # An answer that the change is made has come by the new network. Only then it may stay: a confirmation under way
+        # while the network goes would keep the host cut off.
+        phase = "look"
+        time.sleep(BEGINS)
         while time.monotonic() < deadline:
-            time.sleep(pause)
-            pause = PAUSE
             try:
                 self._connection.reset()
                 answer = self._execute_module(
-                    module_name=MODULE, module_args={"confirm": True}, task_vars=variables, wrap_async=False
+                    module_name=MODULE, module_args={"phase": phase}, task_vars=variables, wrap_async=False
                 )
             except AnsibleError as error:
                 said = str(error)
+                time.sleep(PAUSE)
                 continue
             if answer.get("failed"):
-                return {"failed": True, "msg": answer.get("msg")}
-            if answer.get("done"):
+                return {"failed": True, "changed": False, "msg": answer.get("msg")}
+            if answer.get("done") and phase == "confirm":
                 return {}
+            if answer.get("done"):
+                phase = "confirm"
+            else:
+                time.sleep(PAUSE)
         return {"failed": True, "changed": False,
                 "msg": f"The host could not be reached after the change, and takes it back by itself {undo_after:g} s "
                        f"after it was made. {said}"}

@@ -53,10 +53,13 @@ options:
     description: Seconds until a change that is not confirmed is undone.
     type: int
     default: 60
-  confirm:
-    description: Let the change stay that was made before. The plugin on the controller sets it when it is back.
-    type: bool
-    default: false
+  phase:
+    description:
+      - What to do. The plugin on the controller begins a change, looks over a new connection until it is made, and
+        confirms it over another one.
+    type: str
+    choices: [begin, look, confirm]
+    default: begin
 """
 
 EXAMPLES = r"""
@@ -84,7 +87,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
 from ansible_collections.stowage.fleet.plugins.module_utils.files import runner
-from ansible_collections.stowage.fleet.plugins.module_utils.host_network.change import change, confirm
+from ansible_collections.stowage.fleet.plugins.module_utils.host_network.change import change, confirm, look
 
 NETWORK_SPEC = {
     "name": {"type": "str", "required": True},
@@ -102,14 +105,14 @@ def main():
         argument_spec={
             "networks": {"type": "list", "elements": "dict", "options": NETWORK_SPEC},
             "undo_after": {"type": "int", "default": 60},
-            "confirm": {"type": "bool", "default": False},
+            "phase": {"type": "str", "choices": ["begin", "look", "confirm"], "default": "begin"},
         },
         supports_check_mode=True,
     )
     params = module.params
     try:
-        if params["confirm"]:
-            result = {"changed": False, **confirm(runner(module))}
+        if params["phase"] != "begin":
+            result = {"changed": False, **{"look": look, "confirm": confirm}[params["phase"]](runner(module))}
         else:
             peer = (os.environ.get("SSH_CONNECTION") or " ").split(" ")[0]
             networks = params["networks"] or []

@@ -110,13 +110,12 @@ def _begin(run):
                "/bin/sh", "-c", command]))
 
 
-def confirm(run):
-    """Let a change stay; return ``{"done": False}`` while it is still being made.
+def look(run):
+    """Return ``{"done": ...}``: whether the change is made. Whoever hears that it is has heard it by the new network.
 
     :raises HostError: when it was undone, or did not do what it should and is undone now.
     """
-    if not os.path.exists(wanted.UNDO):
-        raise HostError("the change was undone, since nobody confirmed it in time")
+    _refuse_late(run)
     status = read_text(_DONE)
     if status is None:
         return {"done": False}
@@ -125,11 +124,26 @@ def confirm(run):
         said = "; ".join([*lost, " ".join((read_text(f"{_DONE}.log") or "").split())[:500]])
         undo(run)
         raise HostError(f"the change failed and was undone: {said}")
+    return {"done": True}
+
+
+def confirm(run):
+    """Let a change stay that is made.
+
+    :raises HostError: when it was undone before.
+    """
+    _refuse_late(run)
     run(["systemctl", "stop", f"{_TIMER}.timer"])
     remove(wanted.UNDO)
     if not json.loads(read_text(_KNOWN) or "[]"):
         shutil.rmtree(wanted.FOLDER, ignore_errors=True)
     return {"done": True}
+
+
+def _refuse_late(run):
+    undoing = run(["systemctl", "is-active", f"{_TIMER}.service"])[1].strip() in ("active", "activating")
+    if undoing or not os.path.exists(wanted.UNDO):
+        raise HostError("the change was undone, since nobody confirmed it in time")
 
 
 def undo(run):

@@ -9,7 +9,10 @@ Pure. The script knows ``ip`` and a shell, no Python: it runs at boot, and when 
 from __future__ import annotations
 
 import ipaddress
+import re
 import zlib
+
+from ..errors import InvalidInput
 
 FOLDER = "/var/lib/stowage/host-network"
 SCRIPT = "/usr/local/lib/stowage/host-network"
@@ -18,6 +21,7 @@ UNIT = f"/etc/systemd/system/{SERVICE}"
 #: Undoes the last change until somebody has confirmed it.
 UNDO = f"{FOLDER}/undo"
 _LONGEST_NAME = 15
+_INTERFACE = re.compile(rf"[A-Za-z0-9_.-]{{1,{_LONGEST_NAME}}}")
 
 FUNCTIONS = """\
 wait_for() {
@@ -79,7 +83,7 @@ Before=docker.service network-online.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStartPre=-/bin/sh -c '[ ! -e {undo} ] || exec /bin/sh {undo}'
+ExecStartPre=-/bin/sh -c '[ ! -e {undo} ] || AT_BOOT=1 exec /bin/sh {undo}'
 ExecStart=/bin/sh -c '[ ! -e {script} ] || exec /bin/sh {script}'
 [Install]
 WantedBy=multi-user.target
@@ -96,7 +100,11 @@ def read_links(networks):
     """Return what a host has to have, each ``{"kind", "name", "parent", "mtu", ...}``, in the order of making.
 
     :param networks: ``{name, parent, bridge, shim, pool, mtu}``; ``shim`` is the address of this host's shim.
+    :raises InvalidInput: with all complaints. What is left can stand in a script.
     """
+    problems = [f"network {network['name']}: {problem}" for network in networks for problem in _complaints(network)]
+    if problems:
+        raise InvalidInput(problems)
     links = []
     for network in networks:
         common = {"network": network["name"], "parent": network.get("parent"), "mtu": network.get("mtu")}
@@ -106,6 +114,19 @@ def read_links(networks):
             links.append({**common, "kind": "shim", "name": shim_name(network["name"]), "address": network["shim"],
                           "routes": blocks(network.get("pool") or [])})
     return sorted(links, key=lambda link: (link["kind"], link["name"]))
+
+
+def _complaints(network):
+    for key in ("parent", "bridge"):
+        name = network.get(key)
+        if name and not _INTERFACE.fullmatch(name):
+            yield f"{key}: {name!r} is not the name of an interface; expected up to {_LONGEST_NAME} of A-Z a-z 0-9 _.-"
+    try:
+        if network.get("shim"):
+            ipaddress.IPv4Address(network["shim"])
+        blocks(network.get("pool") or [])
+    except ValueError as error:
+        yield f"{error}; expected addresses"
 
 
 def blocks(pool):
@@ -169,5 +190,7 @@ def undo_script(before, after, files, enabled):
         copy = f"{FOLDER}/before/{path.rpartition('/')[2]}"
         lines.append(f"cp -p {copy} {path}" if there else f"rm -f {path}")
     # The mark goes before the rest: what runs from here on is as it was, and must not be undone once more.
-    lines += ["systemctl daemon-reload", f"rm -f {UNDO}", f"[ ! -e {SCRIPT} ] || /bin/sh {SCRIPT}", ""]
+    # At boot it is the unit itself that runs this, and systemd must not forget it meanwhile.
+    lines += ['[ -n "$AT_BOOT" ] || systemctl daemon-reload', f"rm -f {UNDO}"]
+    lines += [f"[ ! -e {SCRIPT} ] || /bin/sh {SCRIPT}", ""]
     return "\n".join(["#!/bin/sh", "# Written by stowage.fleet.", FUNCTIONS + "\n".join(lines)])

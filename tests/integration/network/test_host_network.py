@@ -124,8 +124,9 @@ def test_the_nic_of_the_connection_becomes_a_port_of_a_bridge_also_after_a_reboo
 def test_a_change_that_cuts_the_connection_is_taken_back_by_the_host_itself(side):
     side.sh(CUT)
     said = side.bring(side.bridge, undo_after=8)
-    assert said.get("failed")
-    assert "could not be reached after the change" in said["msg"]
+    # Whichever comes first: the controller gives up, or hears of it from the host.
+    assert "could not be reached after the change" in said["msg"] or "the change was undone" in said["msg"], said
+    assert not said["changed"]
     side.net.wait(lambda: side.addresses("eth0") == [f"{side.address}/24"], "the address is back on eth0", 20)
     assert not side.left()
     assert side.net.ansible(side.host, "ping", "")["ping"] == "pong"
@@ -157,6 +158,5 @@ def test_what_a_host_cannot_have_is_refused_in_one_sentence(side):
     ]
     for network, sentence in cases:
         said = side.bring(network)
-        assert said.get("failed"), network
         assert sentence in said["msg"], said["msg"]
         assert not side.left()

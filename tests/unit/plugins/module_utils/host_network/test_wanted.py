@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput
 from ansible_collections.stowage.fleet.plugins.module_utils.host_network import wanted
 
 SHIM = {"name": "lan", "parent": "eth0", "shim": "172.30.0.250", "pool": ["172.30.0.128-172.30.0.250"]}
@@ -35,6 +36,18 @@ def test_what_stays_is_neither_unmade_nor_undone():
     assert "\nunshim shim-lan" not in wanted.undo_script(old, new, {}, True)
     assert "\nunbridge br0 eth1" in wanted.apply_script(new, old)
     assert "systemctl disable" in wanted.undo_script([], new, {}, False)
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    ({"bridge": "br0; reboot"}, "network inner: bridge: 'br0; reboot' is not the name of an interface; expected up to 15"),
+    ({"parent": "a-name-of-sixteen"}, "network inner: parent: 'a-name-of-sixteen' is not the name of an interface"),
+    ({"shim": "$(reboot)"}, "network inner: Expected 4 octets in '$(reboot)'; expected addresses"),
+    ({"shim": "10.0.0.1", "pool": ["10.0.0.1-x"]}, "network inner: 'x' does not appear to be an IPv4 or IPv6 address"),
+])
+def test_what_can_not_stand_in_a_script_is_refused(change, sentence):
+    with pytest.raises(InvalidInput) as caught:
+        wanted.read_links([{**BRIDGE, **change}])
+    assert caught.value.problems[0].startswith(sentence)
 
 
 def test_no_links_need_no_script():
