@@ -121,6 +121,9 @@ def _rule_obstacles(draft: Draft, group: Group) -> list[tuple[str, str, Bools]]:
         domains = topology.domains(near.topology)
         if near.required and (near.target != group.id or len(state.hosts_of(group.id))):
             holds = np.append(domains.count(state.hosts_of(near.target)) > 0, False)
+            if near.target == group.id and holds.sum() > 1:
+                # Its members lie in several domains already: one more would break the rule wherever it is.
+                holds[:] = False
             found.append(("affinity", f"affinity to {groups[near.target].label}", ~holds[domains.of]))
     for away in group.rules.anti_affinity:
         domains = topology.domains(away.topology)

@@ -16,7 +16,7 @@ from .model import Network
 from .numeric import np
 from .plan import Plan
 from .pools import free_addresses, parse_address
-from .standing import LEAVE, REMOVE, standing
+from .standing import LEAVE, REMOVE, placed_anew, standing
 from .steps import order_steps
 
 
@@ -63,10 +63,11 @@ def settle_unmoved(draft: Draft) -> None:
     if not len(running):
         return
     before = standing(problem, draft.topology)
+    anew = placed_anew(problem, before)
     moved = []
     for slot in draft.slots:
         row = slot.row
-        same = row >= 0 and slot.host == running.host[row] and before[row] != LEAVE and running.cores_valid[row]
+        same = row >= 0 and slot.host == running.host[row] and before[row] != LEAVE and not anew[row]
         if (
             not same
             or problem.groups[slot.group].claims != running.claims[row]

@@ -107,3 +107,22 @@ def test_addresses_are_stable_unique_and_from_the_pool() -> None:
     networks = {"lan": {"pool": ["10.0.0.10-10.0.0.20"], "exclude": ["10.0.0.10"]}}
     result = plan(THREE, groups, running=[run], networks=networks)
     assert [entry["address"] for entry in result["instances"]] == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
+
+
+def test_fault_domains_of_the_old_tools_are_groups_kept_apart_over_a_rack() -> None:
+    # There, <group>_<member> named a container: zk_0, zk_1, store_0. A group with its count makes the same members, and
+    # what must not share a rack with another kind says so.
+    def apart(*others: str) -> dict[str, Any]:
+        return {"anti_affinity": [{"group": other, "topology": "rack"} for other in others]}
+
+    racks = [host(f"h{n}", "a", labels={"rack": f"r{n // 2}"}) for n in range(6)]
+    result = plan(
+        racks,
+        {
+            "zk": {"count": 2, "grade": "small", "placement": apart("zk", "store")},
+            "store": {"count": 1, "grade": "small", "placement": apart("zk")},
+        },
+    )
+    assert list(where(result)) == ["acme_store_0", "acme_zk_0", "acme_zk_1"]
+    rack = {entry["name"]: int(entry["host"][1]) // 2 for entry in result["instances"]}
+    assert len(set(rack.values())) == 3

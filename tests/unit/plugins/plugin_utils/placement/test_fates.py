@@ -203,15 +203,48 @@ def test_without_a_rebalance_nothing_moves_for_a_better_packing() -> None:
     assert not plan["changed"]
 
 
-def test_moves_that_need_each_others_room_are_ordered_or_go_through_a_free_host() -> None:
-    # Both hosts are full, and each holds what must be on the other: only by way of the third can they change places.
-    ssd = {"constraints": [{"label": "disk", "in": ["ssd"]}]}
-    hdd = {"constraints": [{"label": "disk", "in": ["hdd"]}]}
-    groups = {"web": {"count": 1, "placement": ssd}, "db": {"count": 1, "placement": hdd}}
-    hosts = [host("h1", 1, disk="ssd"), host("h2", 1, disk="hdd"), host("h3", 1)]
-    plan = planned(problem(hosts, groups, [run("db", 0, "h1", 0), run("web", 0, "h2", 0)]))
-    assert plan["complete"]
-    assert fates(plan) == {"db_0": "move h2", "web_0": "move h1"}
+def test_a_follower_stays_and_its_new_target_comes_to_it() -> None:
+    # Binpack would put db on h1, where something runs; then web would have to move after it.
+    near = {"affinity": [{"group": "db", "topology": "host"}]}
+    runs = [run("cat", 0, "h1", 0), run("web", 0, "h2", 0)]
+    groups = {"web": {"count": 1, "placement": near}, "db": {"count": 1}, "cat": {"count": 1}}
+    plan = planned(problem([host("h1"), host("h2")], groups, runs))
+    assert fates(plan) == {"cat_0": "keep h1", "db_0": "create h2", "web_0": "keep h2"}
+
+
+def test_a_group_of_one_host_gets_no_member_while_one_is_on_a_dead_host_elsewhere() -> None:
+    together = {"affinity": [{"group": "web", "topology": "host"}]}
+    runs = [run("web", 0, "h1", 0), run("web", 1, "h2", 0)]
+    hosts = [host("h1", state="unreachable"), host("h2")]
+    plan = planned(problem(hosts, {"web": {"count": 3, "placement": together}}, runs))
+    assert fates(plan) == {"web_0": "unknown h1", "web_1": "keep h2"}
+    assert [(u["name"], u["proven"]) for u in plan["unplaced"]] == [("acme_web_2", True)]
+    assert "1 host breaks affinity to acme/web" in plan["unplaced"][0]["text"]
+
+
+def test_an_update_in_place_is_not_held_back_by_a_rule_that_is_broken_already() -> None:
+    together = {"affinity": [{"group": "web", "topology": "host"}]}
+    runs = [run("web", 0, "h1", 0), run("web", 1, "h2", 0, digest="old")]
+    hosts = [host("h1", state="unreachable"), host("h2")]
+    plan = planned(problem(hosts, {"web": {"count": 2, "placement": together}}, runs))
+    assert fates(plan) == {"web_0": "unknown h1", "web_1": "update h2"}
+
+
+def test_what_others_must_be_near_to_moves_if_that_moves_fewer() -> None:
+    near = {"affinity": [{"group": "db", "topology": "host"}]}
+    runs = [run("db", 0, "h1", 0), run("web", 0, "h2", 0), run("web", 1, "h2", 1), run("web", 2, "h2", 2)]
+    groups = {"web": {"count": 3, "placement": near}, "db": {"count": 1}}
+    plan = planned(problem([host("h1"), host("h2")], groups, runs))
+    assert {name: fate for name, fate in fates(plan).items() if "keep" not in fate} == {"db_0": "move h2"}
+
+
+def test_a_grade_that_asks_for_whole_cores_gets_them_on_an_update() -> None:
+    cpus = [{"id": n, "core": n % 2} for n in range(4)]
+    one = {"name": "h1", "cpus": cpus, "resources": {"memory": 4 * GIB}}
+    asked = problem([one], {"web": {"count": 1}}, [run("web", 0, "h1", 0, digest="old")])
+    asked["running"][0].update(claims={"cores": 2, "memory": GIB}, cores=[0, 1])
+    asked["grades"]["small"] = {"cores": 2, "memory": "1g", "smt": "whole"}
+    assert planned(asked)["instances"][0]["cores"] == [0, 2]
 
 
 def test_groups_start_in_the_order_they_require_each_other() -> None:

@@ -105,3 +105,59 @@ def test_what_can_not_be_placed_is_proven_and_explained(seed: int) -> None:
         assert unplaced["reasons"]
         assert unplaced["nearest"]
         assert unplaced["text"].startswith(unplaced["name"])
+
+
+def full_fleet(seed: int) -> dict[str, Any]:
+    """About as much as fits, or more, on hosts with and without NUMA nodes, under rules of all kinds."""
+    rng = random.Random(seed)
+    hosts = [fleet_host(rng, number, numa=seed % 2 == 1) for number in range(rng.randint(8, 20))]
+    grades = {}
+    for number in range(6):
+        cores = rng.randint(1, 6)
+        whole = "whole" if cores % 2 == 0 and rng.random() < 0.4 else "any"
+        grades[f"g{number}"] = {"cores": cores, "memory": rng.randint(1, 9) * GIB, "smt": whole}
+        if rng.random() < 0.25:
+            grades[f"g{number}"] = {"cpus": rng.choice([0.25, 0.5, 1.5]), "memory": rng.randint(1, 4) * GIB}
+    groups: dict[str, Any] = {}
+    left = 200
+    while left > 20 and len(groups) < 25:
+        count = rng.randint(2, 14)
+        left -= count
+        name = f"s{len(groups)}"
+        groups[name] = {"count": count, "grade": rng.choice(list(grades)), "placement": some_rules(rng, name, groups)}
+    clusters = {"acme": {"groups": groups}}
+    return {"version": 1, "hosts": hosts, "grades": grades, "clusters": clusters, "running": []}
+
+
+def fleet_host(rng: random.Random, number: int, numa: bool) -> dict[str, Any]:
+    """A host of 8 to 16 logical CPUs, on two nodes with siblings where asked."""
+    cores = rng.choice([8, 12, 16])
+    half = cores // 2
+    cpus = [{"id": n, "core": n % half, "node": (n % half) * 2 // half} for n in range(cores)]
+    labels = {"zone": rng.choice("abc"), "rack": f"r{number % 5}", "disk": rng.choice(["ssd", "hdd"])}
+    resources = {"memory": rng.choice([16, 24, 32, 48]) * GIB}
+    return {"name": f"h{number:02}", "cpus": cpus if numa else cores, "resources": resources, "labels": labels}
+
+
+def some_rules(rng: random.Random, name: str, others: dict[str, Any]) -> dict[str, Any]:
+    """None, one or several hard rules."""
+    rules: dict[str, Any] = {}
+    if rng.random() < 0.35:
+        rules["anti_affinity"] = [{"group": name, "topology": rng.choice(["host", "rack"]), "max": rng.randint(1, 3)}]
+    if rng.random() < 0.25:
+        rules["spread"] = [{"topology": rng.choice(["zone", "rack"]), "max_skew": rng.randint(1, 2)}]
+    if others and rng.random() < 0.25:
+        rules["affinity"] = [{"group": rng.choice(list(others)), "topology": rng.choice(["host", "rack", "zone"])}]
+    if others and rng.random() < 0.2:
+        rules.setdefault("anti_affinity", []).append({"group": rng.choice(list(others)), "topology": "host"})
+    if rng.random() < 0.2:
+        rules["constraints"] = [{"label": "disk", "in": [rng.choice(["ssd", "hdd"])]}]
+    return rules
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3, 4, 5, 8])
+def test_a_full_fleet_with_many_rules_leaves_out_only_what_provably_has_no_place(seed: int) -> None:
+    problem = full_fleet(seed)
+    plan = solve(Problem.from_dict(problem)).to_dict()
+    assert not complaints(problem, plan), json.dumps(problem)
+    assert all(unplaced["proven"] for unplaced in plan["unplaced"])
