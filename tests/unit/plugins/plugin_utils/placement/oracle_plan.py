@@ -205,7 +205,7 @@ def take_step(
             if entry["action"] == "move" and key in state:
                 leaving.append(state[key])
             state[key] = placed_by(world, entry)
-    touched = {item.host for item in state.values() if item.name in set(step["instances"])}
+    touched = {state[key].host for key in map(key_of, entries) if key in state}
     return [item for item in leaving if item.host in touched]
 
 
@@ -213,8 +213,9 @@ def boundary_complaints(
     world: World, state: dict[Key, Placed], leaving: list[Placed], step: dict[str, Any]
 ) -> list[str]:
     """What is wrong on the hosts that a step put something on."""
-    names = set(step["instances"])
-    touched = {item.host for item in state.values() if item.name in names}
+    parts = (name.split("_") for name in step["instances"])
+    keys = [(cluster, group, int(index)) for cluster, group, index in parts]
+    touched = {state[key].host for key in keys if key in state}
     items = by_host([item for item in state.values() if item.host in touched] + leaving)
     out = [text for host in sorted(touched) for text in host_complaints(world.hosts[host], items[host])]
     for name in step.get("via") or {}:
