@@ -119,13 +119,18 @@ def _read_json(path):
         raise HostError(f"{path} is damaged ({error}); run the playbook site to write it anew") from error
 
 
-def known(folder=FOLDER):
+def known(folder=FOLDER, loaded=LOADED):
     """Return the ids of all containers that are remembered, for their filter or their links."""
+    kept = {os.path.splitext(name)[0] for name in _names(folder) if name.endswith((_SUFFIX, _LINKS))}
+    made = {os.path.splitext(name)[0] for name in _names(loaded) if "." not in name or name.endswith(WIRED)}
+    return sorted(kept | made)
+
+
+def _names(folder):
     try:
-        names = os.listdir(folder)
+        return [name for name in os.listdir(folder) if name[0] != "."]
     except FileNotFoundError:
         return []
-    return sorted({os.path.splitext(name)[0] for name in names if name.endswith((_SUFFIX, _LINKS)) and name[0] != "."})
 
 
 def forget(ident, folder=FOLDER):

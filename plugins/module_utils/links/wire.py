@@ -74,12 +74,18 @@ def check_host(link):
     is_bridge = os.path.exists(f"{_SYS}/{link.parent}/bridge")
     if link.kind == "bridge" and not is_bridge:
         raise HostError(f"link {link.name}: {link.parent} is no bridge; expected one, or another kind than bridge")
-    if link.kind == "bridge" and link.vlan:
-        with open(f"{_SYS}/{link.parent}/bridge/vlan_filtering", encoding="ascii") as stream:
-            if stream.read().strip() != "1":
-                raise HostError(f"link {link.name}: bridge {link.parent} does not filter VLANs; expected it to")
+    if link.kind == "bridge" and link.vlan and not _filters_vlans(link.parent):
+        raise HostError(f"link {link.name}: bridge {link.parent} does not filter VLANs; expected it to")
     if link.kind == "nic":
         _check_nic(link)
+
+
+def _filters_vlans(bridge):
+    try:
+        with open(f"{_SYS}/{bridge}/bridge/vlan_filtering", encoding="ascii") as stream:
+            return stream.read().strip() == "1"
+    except FileNotFoundError:
+        return False  # a kernel without them
 
 
 def _check_nic(link):

@@ -255,8 +255,8 @@ def test_a_container_without_its_filter_does_not_start(net):
 def test_what_the_host_had_of_its_own_stays_and_what_was_removed_leaves_nothing(net):
     host = net.hosts[0]
     net.sh(host, "nft add table inet admin && nft add chain inet admin keep")
-    before = net.sh(host, "nft list ruleset")
+    before = net.sh(host, "nft -s list ruleset")
     net.converge({name: {"state": "absent"} for name in CLUSTERS})
-    assert net.sh(host, "nft list ruleset") == before
+    assert net.sh(host, "nft -s list ruleset") == before
     assert net.sh(host, "ls /var/lib/stowage/network /run/stowage/network | grep -v : || true") == ""
     net.sh(host, "nft delete table inet admin")

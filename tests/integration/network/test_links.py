@@ -187,3 +187,17 @@ def test_an_instance_gets_the_links_of_its_type(net):
         assert net.sh(host, "ls /var/lib/stowage/network | grep -c links || true") == "0"
     finally:
         net.sh(host, f"docker rm -f wired_web_0; ip link delete {BRIDGE}", check=False)
+
+
+@pytest.mark.parametrize(("kind", "vlan", "probe"), [
+    ("ipvlan", None, "type ipvlan mode l2"), ("macvlan", 7, "type vlan id 7"), ("ipvlan", 8, "type vlan id 8")])
+def test_kinds_that_need_more_of_the_kernel(linked, kind, vlan, probe):
+    tried = f"ip link add link eth0 name ntprobe {probe} && echo yes; ip link delete ntprobe"
+    if linked.sh(tried, check=False) != "yes":
+        pytest.skip(f"NOT TESTED: this kernel makes no '{probe}', so {kind} with vlan {vlan} is not proven here")
+    wish = {"name": "eth1", "kind": kind, "parent": "eth0", "vlan": vlan, "addresses": ["10.68.0.7/24"]}
+    linked.link(wish)
+    linked.start()
+    assert "10.68.0.7/24" in linked.inside("ip address show eth1")
+    assert not linked.link(wish)["changed"]
+    linked.sh("ip link delete eth0.7; ip link delete eth0.8", check=False)

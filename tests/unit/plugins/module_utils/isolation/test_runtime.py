@@ -70,10 +70,10 @@ def test_what_is_remembered_is_found_again_until_it_is_forgotten(tmp_path):
     policy = Policy({"clusters": {"acme": {"members": [{"name": "acme_web_0", "address": "10.0.0.1"}]}}}, folder)
     assert policy.remember("id1", "acme_web_0", "acme")
     assert not policy.remember("id1", "acme_web_0", "acme")
-    assert specs.known(folder) == ["id1"]
+    assert specs.known(folder, folder) == ["id1"]
     assert "ip saddr != 10.0.0.1 drop" in specs.read("id1", folder)["rules"]
     policy.forget("id1")
-    assert specs.known(folder) == []
+    assert specs.known(folder, folder) == []
     assert specs.read("id1", folder) is None
 
 
