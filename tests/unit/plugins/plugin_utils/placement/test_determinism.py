@@ -18,7 +18,7 @@ from ansible_collections.stowage.fleet.plugins.plugin_utils.placement import Pro
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.strategies import problem_of_seed
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.test_property_planted import planted
 
-SEEDS = range(150)
+SEEDS = range(100)
 REPOSITORY = Path(__file__).resolve().parents[5]
 
 
@@ -110,7 +110,7 @@ def sample_problems(exact: str) -> list[dict[str, Any]]:
     return problems
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
+@pytest.mark.parametrize("hash_seed", ["0", "4242"])
 def test_the_hash_seed_never_changes_the_plan(hash_seed: str, root: Path) -> None:
     problems = sample_problems("auto")
     here = [hashlib.sha256(told(problem).encode()).hexdigest() for problem in problems]

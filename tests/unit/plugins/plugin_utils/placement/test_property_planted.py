@@ -89,7 +89,7 @@ def test_even_a_fleet_without_a_core_to_spare_is_filled(seed: int) -> None:
     assert plan["complete"], [u["text"] for u in plan["unplaced"]]
 
 
-@pytest.mark.parametrize("seed", range(200, 230))
+@pytest.mark.parametrize("seed", range(200, 220))
 def test_what_can_not_be_placed_is_proven_and_explained(seed: int) -> None:
     problem = planted(seed, slack=0.0)
     grade = random.Random(seed).choice(list(SIZES))
