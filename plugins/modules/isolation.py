@@ -24,13 +24,6 @@ description:
 extends_documentation_fragment:
   - stowage.fleet.engine
   - stowage.fleet.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   policy:
     description: Who may talk to whom. No filter is touched when it is not set.

@@ -27,13 +27,6 @@ description:
 extends_documentation_fragment:
   - stowage.fleet.engine
   - stowage.fleet.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   container:
     description:
