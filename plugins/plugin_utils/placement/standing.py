@@ -11,7 +11,7 @@ from .limits import RuleBook
 from .model import DRAINED, UNREACHABLE, AntiAffinity, Group, Problem
 from .numeric import Bools, Ints, np
 from .state import State
-from .topology import Topology
+from .topology import Domains, Topology
 
 KEEP, UPDATE, START, STOP, REMOVE, UNKNOWN, FOREIGN, LEAVE, STUCK = range(9)
 ACTIONS = ("keep", "update", "start", "stop", "remove", "unknown", "foreign", "move", "keep")
@@ -90,6 +90,7 @@ class Checker:
         self.book = book
         self.broken: dict[int, str] = {}
         self.final = False
+        self.stuck: Bools = np.zeros(0, dtype=np.bool_)
 
     def check(self, state: State, codes: Ints, final: bool = False) -> dict[int, str]:
         """All that must leave, as far as each rule on its own can say.
@@ -98,6 +99,7 @@ class Checker:
         """
         self.broken = {}
         self.final = final
+        self.stuck = (codes == STUCK) | (codes == UNKNOWN)
         movable = (codes == KEEP) | (codes == UPDATE) | (codes == START) | (codes == STOP)
         bounds = np.searchsorted(self.problem.running.group, np.arange(len(self.problem.groups) + 1))
         for group in self.problem.groups:
@@ -182,11 +184,24 @@ class Checker:
             self._say(rows[of < 0], f"spread: its host has no {rule.topology}")
             counts = domains.count(state.hosts_of(group.id)).astype(np.int64)
             eligible = self.topology.eligible(rule.topology, group.rules.constraints)
-            missing = 0 if self.final else group.count - len(state.hosts_of(group.id))
+            if self.final:
+                uneven = self._uneven(group, domains, counts, eligible, rule.max_skew)
+                self._say(rows[np.append(uneven, False)[of]], f"spread: its {rule.topology} holds too many")
+                continue
+            missing = group.count - len(state.hosts_of(group.id))
             for domain in _surplus(counts, eligible, rule.max_skew, missing):
                 here = [row for row in rows[of == domain].tolist() if row not in self.broken]
                 if here:
                     self.broken[here[-1]] = f"spread: its {rule.topology} holds too many of {group.label}"
+
+    def _uneven(self, group: Group, domains: Domains, counts: Ints, eligible: Bools, skew: int) -> Bools:
+        """The domains that are too full for what stays there, whether or not what is stuck counts."""
+        if not eligible.any():
+            return np.zeros(len(counts), dtype=np.bool_)
+        running = self.problem.running
+        well = counts - domains.count(running.host[self.stuck & (running.group == group.id)]).astype(np.int64)
+        uneven: Bools = (counts > counts[eligible].min() + skew) & (well > well[eligible].min() + skew)
+        return uneven
 
     def _dedicated(self, state: State, movable: Bools) -> None:
         running, groups = self.problem.running, self.problem.groups
