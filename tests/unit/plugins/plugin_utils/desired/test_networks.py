@@ -77,8 +77,8 @@ def test_two_networks_do_not_give_one_address_twice():
     other = {**LAN, "parent": "eth1", "pool": ["172.30.0.100-172.30.0.130"]}
     assert complaints_of(lan=LAN, other=other) == [
         (
-            "stowage_networks.other.pool: gives addresses between 172.30.0.100 and 172.30.0.130 that stowage_networks.lan "
-            "gives too; expected each address in one pool"
+            "stowage_networks.other.pool: gives addresses between 172.30.0.100 and 172.30.0.130 that "
+            "stowage_networks.lan gives too; expected each address in one pool"
         )
     ]
 
