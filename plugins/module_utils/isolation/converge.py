@@ -16,6 +16,8 @@ from ..owned import Owned
 from . import namespace, rules, specs
 from .policy import RUNTIME_NAME, Policy
 
+# Sets of a filter that hold members of the cluster: by address, and by MAC and address.
+_MEMBERS = ("peers4", "peers6", "near4", "near6", "far4", "far6")
 _PARALLEL = 8
 
 
@@ -112,13 +114,45 @@ def _forget(present, check):
     return results
 
 
+def _drawn(changed):
+    """Return a line for each sort of change: members of a cluster learn of the same neighbours at once."""
+    alike = {}
+    for result in changed:
+        if result.get("diff"):
+            alike.setdefault(_change(**result["diff"]), []).append(result["name"])
+    return "".join(f"~ packet filter of {', '.join(names)}: {what}\n" for what, names in alike.items())
+
+
+def _change(before, after):
+    """Say in a few words how a filter differs from what it was."""
+    if not before:
+        return "made"
+    (old, old_rules), (new, new_rules) = _members(before), _members(after)
+    words = [f"+{address}" for address in sorted(new - old)] + [f"-{address}" for address in sorted(old - new)]
+    if old_rules != new_rules or not words:
+        words.append("rules")
+    return ", ".join(words)
+
+
+def _members(text):
+    """Return the addresses of the members that a filter knows, and the rest of its lines."""
+    members, rest, name = set(), [], ""
+    for line in text.splitlines():
+        words = line.split()
+        name = words[1] if words[:1] == ["set"] else name
+        if words[:1] == ["elements"] and name in _MEMBERS:
+            members.update(word.strip(",") for word in words[3:-1] if name.startswith("peers"))
+        else:
+            rest.append(line)
+    return members, rest
+
+
 def _report(results):
     changed = [result for result in results if result["changed"]]
     report = {
         "changed": bool(changed),
         "containers": results,
-        "diff": [{"before_header": f"filter of {result['name']}", "after_header": f"filter of {result['name']}",
-                  **result["diff"]} for result in changed if result.get("diff")],
+        "diff": {"prepared": _drawn(changed)},
         "warnings": [f"{result['name']}: {result['msg']}" for result in results
                      if result["msg"] and not result["failed"] and result["action"] != "forgotten"],
     }
