@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import json
 import os
 import re
-import time
 
-from ..errors import LockHeld
+from ..lock import hold
 from ..sizes import human_size
 from .errors import DiskError, PoolFull
 
@@ -186,35 +184,9 @@ class Pool:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.record(name))
 
-    @contextlib.contextmanager
     def lock(self, timeout=60.0):
-        """Hold the pool: one writer at a time, and the kernel lets go of it when the holder dies.
-
-        :param timeout: seconds to wait for another holder.
-        :raises LockHeld: naming the holder.
-        """
-        descriptor = os.open(os.path.join(self.path, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            _wait_for_lock(descriptor, self.path, timeout)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"pid {os.getpid()} since {now()}".encode(), 0)
-            yield self
-        finally:
-            os.close(descriptor)
-
-
-def _wait_for_lock(descriptor, path, timeout):
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "somebody"
-                raise LockHeld(f"the pool {path} is held by {holder}; nothing was changed") from None
-            # flock(2) has no time limit of its own; a blocked call could not be given up without signals.
-            time.sleep(0.05)
+        """Hold the pool, one writer at a time, for at most ``timeout`` seconds in vain: see ``lock.hold``."""
+        return hold(os.path.join(self.path, ".lock"), f"The pool {self.path}", "another run", timeout)
 
 
 class Budget:

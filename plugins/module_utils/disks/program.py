@@ -14,7 +14,7 @@ import os
 import sys
 import zipfile
 
-from .. import errors, sizes
+from .. import errors, lock, sizes
 from . import boot
 from .pool import write_durably
 
@@ -32,7 +32,8 @@ def _sources(entry):
     package = boot.__name__.rpartition(".")[0]
     main = _MAIN.format(package=_PACKAGE, entry=entry)
     sources = {"__main__.py": main, f"{_PACKAGE}/__init__.py": "", f"{_PACKAGE}/disks/__init__.py": "",
-               f"{_PACKAGE}/errors.py": _source(errors), f"{_PACKAGE}/sizes.py": _source(sizes)}
+               **{f"{_PACKAGE}/{module.__name__.rpartition('.')[2]}.py": _source(module)
+                  for module in (errors, lock, sizes)}}
     for name in sorted(sys.modules):
         if name.startswith(f"{package}.") and name != __name__:
             sources[f"{_PACKAGE}/disks/{name.rpartition('.')[2]}.py"] = _source(sys.modules[name])

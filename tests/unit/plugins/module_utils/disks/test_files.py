@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.stowage.fleet.plugins.module_utils.disks import copies, ext4, kernel, mkfs, program
 from ansible_collections.stowage.fleet.plugins.module_utils.disks.errors import DiskError, PoolFull
 from ansible_collections.stowage.fleet.plugins.module_utils.disks.pool import Budget, Pool, age_days, empty_record
+from ansible_collections.stowage.fleet.plugins.module_utils.errors import LockHeld
 
 E2FSCK = shutil.which("e2fsck", path="/usr/sbin:/sbin:/usr/bin:/bin")
 
@@ -102,6 +103,15 @@ def test_the_pool_promises_what_it_has_less_the_reserve_times_the_ratio(tmp_path
     Budget(pool, size=100, reserve=20).check(90, 90)  # what is promised already may stay
     with pytest.raises(PoolFull, match="nothing was changed"):
         Budget(pool, size=100, reserve=20).check(0, 81)
+
+
+def test_a_pool_is_held_by_one_run_at_a_time_and_says_so(tmp_path):
+    pool = Pool(str(tmp_path))
+    told = f"The pool {tmp_path} is being worked on by .*process [0-9]+"
+    with pool.lock(0), pytest.raises(LockHeld, match=told), pool.lock(0):
+        pytest.fail("two hold one pool")
+    with pool.lock(0):
+        pass
 
 
 def test_days_are_counted_from_the_date_of_release():
