@@ -329,9 +329,9 @@ HUGE: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("make", HUGE.values(), ids=HUGE.keys())
 def test_ten_megabytes_of_nonsense_are_refused_quickly_and_briefly(make: Callable[[], Any]) -> None:
     problem = make()
-    start = time.perf_counter()
+    start = time.process_time()
     problems = refused(problem)
-    assert time.perf_counter() - start < QUICKLY
+    assert time.process_time() - start < QUICKLY
     assert sum(map(len, problems)) < 200_000, "the refusal repeats the nonsense"
 
 
@@ -339,17 +339,17 @@ def test_more_instances_than_any_fleet_has_are_refused_rather_than_counted_out()
     problem = sample()
     groups = {f"g{n}": {"count": 1_000_000, "grade": "tiny"} for n in range(2_000)}
     problem["clusters"]["swarm"] = {"groups": groups}
-    start = time.perf_counter()
+    start = time.process_time()
     assert any("count" in text for text in refused(problem))
-    assert time.perf_counter() - start < QUICKLY
+    assert time.process_time() - start < QUICKLY
 
 
 def test_a_pool_as_wide_as_the_internet_costs_nothing() -> None:
     problem = put(sample(), "networks.lan.pool", ["::/0"])
     problem["running"] = []
-    start = time.perf_counter()
+    start = time.process_time()
     assert solve(Problem.from_dict(problem)).to_dict()["complete"]
-    assert time.perf_counter() - start < QUICKLY
+    assert time.process_time() - start < QUICKLY
 
 
 def test_the_problem_is_not_changed_by_reading_or_solving_it() -> None:

@@ -74,11 +74,11 @@ def planted_rules(
 @pytest.mark.parametrize("seed", range(60))
 def test_what_was_planted_is_found_again(seed: int) -> None:
     problem = planted(seed, slack=0.1)
-    start = time.perf_counter()
+    start = time.process_time()
     plan = solve(Problem.from_dict(problem)).to_dict()
     assert not complaints(problem, plan), json.dumps(problem)
     assert plan["complete"], [u["text"] for u in plan["unplaced"]]
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
 
 
 @pytest.mark.parametrize("seed", range(100, 120))

@@ -69,13 +69,13 @@ def failures(seeds: Iterable[int], stale: bool) -> list[str]:
     out = []
     for seed in seeds:
         problem = problem_of_seed(seed, stale)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             wrong = judged(problem)
         except Exception as error:
             wrong = [f"{type(error).__name__}: {error}"]
-        if time.perf_counter() - start > 20:
-            wrong.append("took more than 20 seconds")
+        if time.process_time() - start > 20:
+            wrong.append("took more than 20 seconds of the processor")
         if wrong:
             out.append(f"seed {seed}: {'; '.join(wrong)}\n{json.dumps(problem, sort_keys=True)}")
         if len(out) == 3:
