@@ -26,6 +26,7 @@ description:
   - Instances of a fleet get theirs from their type (C(links)), through M(stowage.fleet.containers).
 extends_documentation_fragment:
   - stowage.fleet.engine
+  - stowage.fleet.instance.links
   - stowage.fleet.attributes
 options:
   container:
@@ -34,60 +35,6 @@ options:
         C(docker create --runtime stowage); see the role C(network).
     type: str
     required: true
-  links:
-    description:
-      - All links that the container shall have.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: Name of the interface in the container. The engine's own are C(eth0) and so on.
-        type: str
-        required: true
-      kind:
-        description:
-          - V(bridge) is a pair of interfaces, one end of which is a port of a bridge.
-          - V(macvlan) and V(ipvlan) put a further interface on a NIC. The host itself can't reach it.
-          - V(nic) gives the NIC itself, also a function of one (SR-IOV).
-        type: str
-        choices: [bridge, macvlan, ipvlan, nic]
-        default: bridge
-      parent:
-        description: The host's bridge or NIC.
-        type: str
-        required: true
-      host_name:
-        description: Name of the end on the host, with V(bridge). Follows from the names if not set.
-        type: str
-      mac:
-        description:
-          - MAC. Follows from the names of container and link if not set, so that it stays.
-          - A NIC keeps its own, and ipvlan has that of its parent.
-        type: str
-      addresses:
-        description: Addresses with their prefix lengths, such as V(192.0.2.7/24).
-        type: list
-        elements: str
-      gateway:
-        description: Router for all that no other route is for.
-        type: str
-      mtu:
-        description: MTU in bytes. The parent's if not set.
-        type: int
-      vlan:
-        description:
-          - VLAN. A bridge has to filter VLANs.
-          - With V(macvlan) and V(ipvlan), the interface of the VLAN is made where it is not there.
-        type: int
-      routes:
-        description: Further routes, each with C(to), a network, and perhaps C(via), a router.
-        type: list
-        elements: dict
-      rate:
-        description:
-          - How much it may carry, such as V(10mbit), out of the container, and with V(bridge) into it as well.
-        type: str
   by:
     description: Who holds the host's lock meanwhile.
     type: str
