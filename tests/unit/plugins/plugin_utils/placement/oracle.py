@@ -453,18 +453,9 @@ RULES = {"affinity": affinity_breaks, "anti_affinity": anti_affinity_breaks, "sp
 # --- addresses ------------------------------------------------------------------------------------------------------
 
 
-def pool_of(network: dict[str, Any]) -> list[tuple[int, int]]:
-    """The ranges of addresses of a pool, as numbers."""
-    return [_range(entry) for entry in _listed(network.get("pool"))]
-
-
-def excluded(network: dict[str, Any]) -> list[tuple[int, int]]:
-    """The ranges of addresses nobody may get."""
-    return [_range(entry) for entry in _listed(network.get("exclude"))]
-
-
-def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or [])
+def ranges(value: Any) -> list[tuple[int, int]]:
+    """What a network has as its pool, or keeps from it, as ranges of numbers: one text or a list of them."""
+    return [_range(entry) for entry in ([value] if isinstance(value, str) else value or [])]
 
 
 def _range(entry: str) -> tuple[int, int]:
@@ -480,7 +471,7 @@ def _range(entry: str) -> tuple[int, int]:
 def address_complaints(world: World, placed: list[Placed]) -> list[str]:
     """Addresses that two have, or that a fresh instance lacks or has from outside of its pool."""
     out, seen = [], {}
-    pools = {name: (pool_of(net), excluded(net)) for name, net in world.networks.items()}
+    pools = {name: (ranges(net.get("pool")), ranges(net.get("exclude"))) for name, net in world.networks.items()}
     for item in placed:
         if item.address is not None:
             other = seen.setdefault((item.network, item.address), item)

@@ -16,10 +16,9 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
     World,
     admitted,
     eligible,
-    excluded,
     hard,
     offenders,
-    pool_of,
+    ranges,
 )
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_plan import as_running
 
@@ -85,8 +84,8 @@ class Search:
     def _free(self, network: str) -> int:
         """How many addresses nobody has (those of what is removed are not counted on)."""
         net = self.world.networks[network]
-        numbers = {n for a, b in pool_of(net) for n in range(a, min(b, a + 10_000) + 1)}
-        numbers -= {n for a, b in excluded(net) for n in range(a, min(b, a + 10_000) + 1)}
+        numbers = {n for a, b in ranges(net.get("pool")) for n in range(a, min(b, a + 10_000) + 1)}
+        numbers -= {n for a, b in ranges(net.get("exclude")) for n in range(a, min(b, a + 10_000) + 1)}
         return len(numbers) - sum(
             1 for r in self.world.running.values() if r.get("network") == network and r.get("address")
         )
