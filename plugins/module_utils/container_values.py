@@ -22,6 +22,12 @@ from .labels import PREFIX
 from .sizes import parse_size
 
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+# A name of an image: https://github.com/distribution/reference, and an id as well.
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/|\[[0-9a-fA-F:]+\](?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[a-z0-9+._-]+:[0-9a-fA-F]{32,})?"
+)
 
 
 def is_anonymous(volume):
@@ -30,6 +36,14 @@ def is_anonymous(volume):
 
 
 # -- from the operator to the engine ---------------------------------------------------------------------------------
+
+
+def check_image(name):
+    """Return the name of an image as it is, or refuse what no engine would take."""
+    if len(name) > 4096 or not _IMAGE.fullmatch(name):
+        raise InvalidInput(f"image: {name[:80]!r} can't name an image; expected a name such as "
+                           "registry.example:5000/team/web:1.2, in lower case but for the tag")
+    return name
 
 
 def make_words(value):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .capacity import named_amounts
 from .container_diff import asked_names, made_values
+from .container_values import check_image
 from .disks.pool import DEFAULT_POOL
 from .errors import InvalidInput
 from .instance_disks import with_disks
@@ -56,7 +57,7 @@ def read_jobs(instances, remove, fleet, pool=DEFAULT_POOL):
     jobs = []
     for index, instance in enumerate(instances):
         path = f"instances[{index}] ({instance['name']})"
-        job = _collect(problems, path, lambda wanted=instance: _read_job(wanted, pool))
+        job = _collect(problems, path, lambda wanted=instance: read_job(wanted, pool))
         if job is not None:
             jobs.append(job)
     if problems:
@@ -84,13 +85,18 @@ def _collect(problems, path, read):
         return None
 
 
-def _read_job(instance, pool):
+def read_job(instance, pool=DEFAULT_POOL):
+    """Return the Job of one instance. The controller asks this too, before any host is told.
+
+    :raises InvalidInput: with all complaints, each with the option's name.
+    """
     problems = []
     expected = instance_name(instance["cluster"], instance["group"], instance["index"])
     if instance["name"] != expected:
         problems.append(f"name: expected {expected}, from cluster, group and index")
     _collect(problems, "cluster", lambda: check_name(instance["cluster"], "name"))
     _collect(problems, "group", lambda: check_name(instance["group"], "name"))
+    _collect(problems, "", lambda: check_image(instance["image"]))
     if instance["index"] < 0:
         problems.append(f"index: {instance['index']} is below 0; expected a whole number of 0 or more")
     if instance.get("cores") and instance.get("cpus"):

@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ...module_utils.container_options import INSTANCE_SPEC
+from ...module_utils.errors import InvalidInput, MissingDependency
 from ...module_utils.isolation.policy import RUNTIME_NAME
 from ...module_utils.labels import digest
 from ...module_utils.naming import instance_name
+from ...module_utils.work import read_job
 from .complaints import Complaints, join
 from .grades import claims_of
 from .isolation import isolate
@@ -20,6 +25,7 @@ from .types import VARIABLE, check_options
 from .values import Render, fill
 
 Instance = Mapping[str, Any]
+_READER = ArgumentSpecValidator(INSTANCE_SPEC)
 GONE = ("remove", "foreign")
 EXAMPLE_HOST = "example"
 EXAMPLE_ADDRESS = "192.0.2.1"  # of the block that RFC 5737 keeps for documentation
@@ -89,9 +95,7 @@ class Options:
             isolate(filled, path, own)
         elif filled.get("links"):
             filled["runtime"] = RUNTIME_NAME
-        for sentence in own.sentences:
-            where, _colon, what = sentence.partition(": ")
-            self._complaints.add(where, f"{what} (as {instance['cluster']}/{instance['group']} uses it)")
+        _add_of_group(own.sentences, instance, self._complaints)
         options = {name: value for name, value in filled.items() if value is not None}
         grade = self._desired.grades[group["grade"]]
         claims = claims_of(grade)
@@ -173,4 +177,29 @@ def check_types(desired: Desired, labels: Mapping[str, Any], render: Render, com
     options = Options(desired, render, complaints)
     for instance in examples:
         if instance["index"] == 0:
-            options.of(instance, directory)
+            given = options.of(instance, directory)
+            path = join(VARIABLE, instance["type"])
+            if not complaints.covers(path):
+                _add_of_group(_refused(path, given), instance, complaints)
+
+
+def _refused(path: str, given: Mapping[str, Any]) -> list[str]:
+    """Return what the host would refuse of an instance's options, so that it is refused before there is a plan."""
+    read = _READER.validate(dict(given))
+    if read.error_messages:
+        return [f"{path}: {message}" for message in read.error_messages]
+    try:
+        read_job(read.validated_parameters)
+    except InvalidInput as error:
+        return [f"{path}.{problem}" for problem in error.problems]
+    except MissingDependency:
+        # Ports are read with the engine's SDK, which this controller does not have; the host will look at them.
+        pass
+    return []
+
+
+def _add_of_group(sentences: Iterable[str], instance: Instance, complaints: Complaints) -> None:
+    """Add complaints about a type, and say which group uses it."""
+    for sentence in sentences:
+        where, _colon, what = sentence.partition(": ")
+        complaints.add(where, f"{what} (as {instance['cluster']}/{instance['group']} uses it)")
