@@ -150,7 +150,16 @@ def _compare(option, instance, made, image, container, fleet, asked):
         return []
     if want == have:
         return []
+    if option.name == "env":
+        have, want = _without_values(have, want)
     return [Difference(option.name, have, want, _update(option, made))]
+
+
+def _without_values(have, want):
+    """Return both with the variables that differ only, and no values: passwords are kept there, and diffs are shown."""
+    names = {name for name in {*have, *want} if have.get(name) != want.get(name)}
+    return (dict.fromkeys(sorted(names & set(have)), "a value"),
+            {name: "another value" if name in have else "a value" for name in sorted(names & set(want))})
 
 
 def _wanted(option, instance, made, image, fleet):

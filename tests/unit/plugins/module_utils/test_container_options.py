@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.stowage.fleet.plugins.module_utils import container_values as v
 from ansible_collections.stowage.fleet.plugins.module_utils import labels
-from ansible_collections.stowage.fleet.plugins.module_utils.container_diff import made_values
+from ansible_collections.stowage.fleet.plugins.module_utils.container_diff import differences, made_values
 from ansible_collections.stowage.fleet.plugins.module_utils.durations import parse_duration
 from ansible_collections.stowage.fleet.plugins.module_utils.engine import split_image
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput
@@ -132,6 +132,16 @@ def test_a_successor_takes_over_anonymous_volumes_and_keeps_data_that_has_no_pla
     assert filled["mounts"][0]["Source"] == HEX[::-1]
     assert carried == [{"Type": "volume", "Source": HEX, "Target": "/data", "ReadOnly": False}]
     assert left == ["c" * 64]
+
+
+def test_a_difference_names_variables_and_never_shows_what_they_hold():
+    image = {"Id": "sha256:ab", "Config": {"Env": ["PATH=/bin"]}}
+    runs_with = {"Env": ["PATH=/bin", "PASSWORD=old", "GONE=secret", "SAME=x"]}
+    container = {"Image": "sha256:ab", "HostConfig": {}, "Config": runs_with}
+    wanted = instance(env={"PASSWORD": "new", "COME": "secret", "SAME": "x"})
+    found = differences(wanted, made_values(wanted), image, container, "fleet", {}, {})
+    (shown,) = [(difference.before, difference.after) for difference in found if difference.name == "env"]
+    assert shown == ({"GONE": "a value", "PASSWORD": "a value"}, {"COME": "a value", "PASSWORD": "another value"})
 
 
 @pytest.mark.parametrize(
