@@ -32,6 +32,7 @@ from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.travel impor
     disks_to_remember,
     find_travels,
 )
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.types import needs_of
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.verify import find_differences
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.work import build_keep, build_ledger, build_steps
@@ -80,7 +81,8 @@ class ActionModule(ActionBase):
         fleet = Fleet.of_play(variables, arguments["fleet_group"])
         desired = read_and_check(variables, Renderer(self._templar, variables), fleet, arguments)
         wanted = sum(spec["count"] for _cluster, _group, spec in desired.groups())
-        return {"msg": f"{len(desired.clusters)} clusters with {wanted} instances for {len(fleet.hosts)} hosts"}
+        return {"msg": f"{len(desired.clusters)} clusters with {wanted} instances for {len(fleet.hosts)} hosts",
+                "needs": needs_of(desired.types)}
 
     def _plan(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         fleet = self._observed(arguments, variables)

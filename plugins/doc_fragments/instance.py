@@ -55,6 +55,20 @@ rate:
   description:
     - How much it may carry, such as V(10mbit), out of the container, and with V(bridge) into it as well.
   type: str
+dhcp:
+  description:
+    - Whether a DHCP server gives its IPv4 address. The container starts when it has one, and systemd keeps a client that
+      renews it (C(journalctl -u 'stowage-dhcp-*')). Needs C(udhcpc), see the role C(network).
+    - The client calls itself C(container/link) (option 61, of type 0), beside the MAC. C(resolv.conf) is left alone.
+  type: bool
+dhcp_take:
+  description: What it takes of its lease beside the address. Nothing else if not set.
+  type: list
+  elements: str
+  choices: [gateway, routes, mtu]
+dhcp_timeout:
+  description: Seconds to wait for an address before the container is held back. 20 if not set.
+  type: int
 """
 
 _INSTANCE = r"""

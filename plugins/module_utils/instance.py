@@ -21,7 +21,7 @@ from .container_diff import Difference, differences, payload
 from .container_values import is_anonymous, parse_cpulist
 from .errors import EngineError, HostError, StowageError
 from .labels import SPEC, read_spec
-from .links.converge import bring, has_links
+from .links.converge import bring, has_links, leave
 from .owned import NEXT, OLD, current_spec
 
 _ACTIVE = ("running", "paused", "restarting")
@@ -135,7 +135,7 @@ class Converger:
         if self._policy.covers(cluster):
             self._policy.remember(ident, job.name, cluster)
         if job.links or has_links(ident):
-            bring(self._engine.inspect(ident), job.name, job.links, check=False)
+            bring(self._engine, self._engine.inspect(ident), job.name, job.links, check=False)
         self._engine.start(ident)
         result.started = time.monotonic()
 
@@ -199,7 +199,7 @@ class Converger:
 
     def _wire(self, job, result, container):
         """Bring the links of a running container to what is wanted."""
-        done = bring(container, job.name, job.links, self._check)
+        done = bring(self._engine, container, job.name, job.links, self._check)
         if done["changed"]:
             result.did("updated", f"links: {', '.join(done['actions'])}")
             wanted = [link.to_dict() for link in job.links]
@@ -292,6 +292,8 @@ class Converger:
         result.before = {"image": container["Config"].get("Image"), "state": container["State"]["Status"]}
         if self._check:
             return
+        if has_links(container["Id"]):
+            leave(container["Id"])
         if container["State"]["Status"] in _ACTIVE:
             self._engine.stop(container["Id"], grace_of(container))
         self._engine.remove(container["Id"], volumes=True)

@@ -45,6 +45,7 @@ options:
     default: 60
 requirements:
   - ip, nsenter and, for rates, tc
+  - udhcpc and systemd, for addresses by DHCP
   - root
 """
 
@@ -60,6 +61,12 @@ EXAMPLES = r"""
     container: firewall
     links:
       - {name: wan, kind: nic, parent: enp3s0, addresses: [198.51.100.2/30], gateway: 198.51.100.1}
+
+- name: Put a container on the office's network, with an address of its DHCP server
+  stowage.fleet.link:
+    container: printserver
+    links:
+      - {name: eth1, kind: macvlan, parent: eth0, dhcp: true, dhcp_take: [gateway]}
 
 - name: Take all links away
   stowage.fleet.link:
@@ -78,6 +85,11 @@ links:
   type: list
   elements: dict
   returned: success
+leases:
+  description: The leases of links with O(links[].dhcp), by the name of the link, as far as they have one.
+  type: dict
+  returned: success
+  sample: {eth1: {address: 192.0.2.107/24, server: 192.0.2.1, until: 1795259068.5}}
 """
 
 from ansible.module_utils.basic import AnsibleModule

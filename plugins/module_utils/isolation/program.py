@@ -14,7 +14,7 @@ import zipfile
 
 from .. import errors
 from ..files import read_text, write_text
-from ..links import attach, wanted, wire
+from ..links import attach, lease, wanted, wire
 from . import namespace, rules, runtime, specs
 
 FOLDER = "/usr/local/lib/stowage"
@@ -46,7 +46,7 @@ def build():
     """Return the program as bytes; the same bytes for the same code."""
     sources = {"__main__.py": _MAIN, f"{_PACKAGE}/__init__.py": "", f"{_PACKAGE}/isolation/__init__.py": "",
                f"{_PACKAGE}/links/__init__.py": "", f"{_PACKAGE}/errors.py": _source(errors)}
-    for module in (namespace, rules, runtime, specs, attach, wanted, wire):
+    for module in (namespace, rules, runtime, specs, attach, lease, wanted, wire):
         room, name = module.__name__.split(".")[-2:]
         sources[f"{_PACKAGE}/{room}/{name}.py"] = _source(module)
     target = io.BytesIO()

@@ -18,14 +18,14 @@ import sys
 import time
 
 from ..errors import HostError, StowageError
-from ..links import attach, wire
+from ..links import attach, lease, wire
 from . import namespace, rules, specs
 
 _HOOK_TIMEOUT = 60
 
 
 def main(arguments=None):
-    """Run one command: ``create``, ``start`` or ``delete`` with runc's own arguments, or ``hook``."""
+    """Run one command: ``create``, ``start`` or ``delete`` with runc's own arguments, ``hook``, or a client's event."""
     command, *rest = sys.argv[1:] if arguments is None else arguments
     if command == "create":
         return _create(rest)
@@ -35,13 +35,17 @@ def main(arguments=None):
         return _delete(rest)
     if command == "hook":
         return _hook(sys.stdin)
+    if command in lease.EVENTS:
+        return _event(command)
     sys.stderr.write("expected create, start, delete or hook\n")
     return 2
 
 
 def _create(arguments):
     try:
-        add_hook(_value(arguments, ("--bundle", "-b")) or ".", os.path.abspath(sys.argv[0]))
+        program = os.path.abspath(sys.argv[0])
+        add_hook(_value(arguments, ("--bundle", "-b")) or ".", program)
+        specs.note_program(program)
         os.execvp("runc", ["runc", *arguments])
     except (OSError, ValueError, StowageError) as error:
         _complain(f"stowage: the container was not made: {error}", _value(arguments, ("--log",)))
@@ -112,6 +116,16 @@ def _hook(stream):
         prepare(state["id"], state["pid"])
     except (OSError, ValueError, KeyError, StowageError) as error:
         sys.stderr.write(f"stowage: the container must not start without its packet filter: {error}\n")
+        return 1
+    return 0
+
+
+def _event(word):
+    """Do what a DHCP client of a link calls for."""
+    try:
+        lease.on_event(word, os.environ)
+    except (OSError, ValueError, KeyError, StowageError) as error:
+        sys.stderr.write(f"stowage: {word}: {error}\n")
         return 1
     return 0
 

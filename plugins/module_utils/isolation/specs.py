@@ -21,8 +21,13 @@ FOLDER = "/var/lib/stowage/network"
 LOADED = "/run/stowage/network"
 #: What links were when they were made, beside LOADED.
 WIRED = ".wired"
+#: Where the program is, as the engine called it last, beside LOADED.
+PROGRAM = "program.path"
+#: That a container leaves for good, so that what others lent it is given back, beside LOADED.
+LEAVING = ".leaving"
 _SUFFIX = ".json"
 _LINKS = ".links"
+_LEASE = ".lease"
 
 
 def path_of(ident, folder=FOLDER):
@@ -109,6 +114,68 @@ def write_wired(ident, wired, folder=LOADED):
     _replace(os.path.join(folder, ident + WIRED), json.dumps(wired, sort_keys=True))
 
 
+def unwire(ident, folder=LOADED):
+    """Forget the links that were made, for they are gone."""
+    _unlink(os.path.join(folder, ident + WIRED))
+
+
+def lease_path(ident, name, folder=FOLDER):
+    """Return the path of the lease that a container's link ``name`` has; it outlives a reboot, as the lease does."""
+    return os.path.join(folder, f"{ident}.{name}{_LEASE}")
+
+
+def read_lease(ident, name, folder=FOLDER):
+    """Return the last lease of a link as plain data, empty when it never had one."""
+    return _read_json(lease_path(ident, name, folder)) or {}
+
+
+def write_lease(ident, name, lease, folder=FOLDER):
+    """Remember the lease of a link."""
+    _replace(lease_path(ident, name, folder), json.dumps(lease, sort_keys=True))
+
+
+def forget_lease(ident, name, folder=FOLDER):
+    """Forget the lease of a link."""
+    _unlink(lease_path(ident, name, folder))
+
+
+def leased(ident, folder=FOLDER):
+    """Return the names of a container's links that have, or had, a lease."""
+    start = f"{ident}."
+    return sorted(name[len(start):-len(_LEASE)] for name in _names(folder)
+                  if name.startswith(start) and name.endswith(_LEASE))
+
+
+def mark_leaving(ident, folder=LOADED):
+    """Remember that a container that is about to stop will not start again."""
+    _replace(os.path.join(folder, ident + LEAVING), "")
+
+
+def unmark_leaving(ident, folder=LOADED):
+    """Remember that a container starts again after all."""
+    _unlink(os.path.join(folder, ident + LEAVING))
+
+
+def is_leaving(ident, folder=LOADED):
+    """Say whether a container that stops will not start again."""
+    return os.path.exists(os.path.join(folder, ident + LEAVING))
+
+
+def note_program(path, folder=LOADED):
+    """Remember where the program is: others run it, too."""
+    if program(folder) != path:
+        _replace(os.path.join(folder, PROGRAM), path)
+
+
+def program(folder=LOADED):
+    """Return where the program is, as far as it was called since the host booted; else nothing."""
+    try:
+        with open(os.path.join(folder, PROGRAM), encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+
+
 def _read_json(path):
     try:
         with open(path, encoding="utf-8") as stream:
@@ -133,11 +200,17 @@ def _names(folder):
         return []
 
 
-def forget(ident, folder=FOLDER):
+def forget(ident, folder=FOLDER, loaded=LOADED):
     """Forget a container."""
-    for path in (path_of(ident, folder), os.path.join(folder, ident + _LINKS), os.path.join(LOADED, ident),
-                 os.path.join(LOADED, ident + WIRED)):
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
+    for name in leased(ident, folder):
+        forget_lease(ident, name, folder)
+    for path in (path_of(ident, folder), os.path.join(folder, ident + _LINKS),
+                 *(os.path.join(loaded, ident + suffix) for suffix in ("", WIRED, LEAVING))):
+        _unlink(path)
+
+
+def _unlink(path):
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

@@ -13,9 +13,8 @@ from ..isolation import specs
 from ..isolation.converge import load
 from ..isolation.policy import RUNTIME_NAME
 from ..lock import host_lock
-from . import attach
-from .wanted import read_links
-from .wire import check_host
+from . import attach, lease
+from .wanted import Link, read_links
 
 
 def converge_link(params, check):
@@ -32,10 +31,21 @@ def converge_link(params, check):
     links = read_links(name, params["links"])
     lock = contextlib.nullcontext() if check else host_lock(params["fleet"], params["by"], params["lock_timeout"])
     with lock:
-        done = bring(container, name, links, check)
+        if not check:
+            _forget_gone(engine)
+        done = bring(engine, container, name, links, check)
+        leases = lease.show(container["Id"], links)
     shown = [[link.to_dict() for link in links], done["before"]]
-    return {"changed": done["changed"], "actions": done["actions"], "links": shown[0],
+    return {"changed": done["changed"], "actions": done["actions"], "links": shown[0], "leases": leases,
             "diff": {"before": {"links": shown[1]}, "after": {"links": shown[0]}}}
+
+
+def _forget_gone(engine):
+    """Forget what is remembered of containers that were removed by hand."""
+    present = {listed["Id"] for listed in engine.list_containers()}
+    for ident in specs.known():
+        if ident not in present:
+            specs.forget(ident)
 
 
 def has_links(ident):
@@ -43,19 +53,25 @@ def has_links(ident):
     return specs.read_links(ident) is not None
 
 
-def bring(container, name, links, check):
+def leave(ident):
+    """Have leases given back when a container stops, for it will not start again."""
+    specs.mark_leaving(ident)
+
+
+def bring(engine, container, name, links, check):
     """Bring one container's links to ``links``; return ``{"changed", "actions", "before"}``.
 
     :raises StowageError: with one sentence; nothing was changed then.
     """
     ident, state = container["Id"], container["State"]
     known = specs.read_links(ident) or {}
-    before, wanted = known.get("links", []), [link.to_dict() for link in links]
+    before = [Link.from_dict(link).to_dict() for link in known.get("links", [])]
+    wanted = [link.to_dict() for link in links]
     if links and container["HostConfig"].get("Runtime") != RUNTIME_NAME:
         raise HostError(f"{name} was made without the runtime {RUNTIME_NAME}, so links would be gone after a restart; "
                         f"expected it to be made with --runtime {RUNTIME_NAME}. Nothing was changed")
     if links:
-        _refuse_taken(ident, links)
+        _refuse_taken(engine, ident, name, links)
     pid = state["Pid"] if state["Running"] and not state.get("Restarting") else 0
     away, make = [], []
     if pid:
@@ -65,7 +81,7 @@ def bring(container, name, links, check):
     held = {entry["parent"] for entry in before if entry["kind"] == "nic"} if pid else set()
     for link in make if pid else links:
         if link.kind != "nic" or link.parent not in taken | held:
-            check_host(link)
+            attach.check(link)
     actions = [f"{link.name} taken away" for link in away] + [f"{link.name} made" for link in make]
     if before != wanted and not actions:
         actions.append("remembered for the next start")
@@ -73,36 +89,47 @@ def bring(container, name, links, check):
         filtered = specs.read(ident) is not None
         specs.write_links(ident, name, filtered, wanted)
         if pid:
-            _change(ident, name, links, namespace, pid, away, make, (before, filtered))
+            _change(attach.Process(ident, name, pid), links, away, make, (before, filtered))
     return {"changed": bool(actions), "actions": actions, "before": before}
 
 
-def _change(ident, name, links, namespace, pid, away, make, old):
+def _change(process, links, away, make, old):
     before, filtered = old
     try:
-        attach.change(ident, links, namespace, pid, away, make)
+        attach.change(process, links, away, make)
     except HostError:
-        specs.write_links(ident, name, filtered, before)
+        specs.write_links(process.ident, process.owner, filtered, before)
         raise
     if filtered:
-        load(ident, pid, specs.read(ident)["rules"])
+        load(process.ident, process.pid, specs.read(process.ident)["rules"])
 
 
-def _refuse_taken(ident, links):
+def _refuse_taken(engine, ident, name, links):
     """Refuse an address, a MAC, a name on the host or a NIC that another container's links have.
 
     :raises InvalidInput: with all complaints.
     """
     problems = []
     for other in specs.known():
-        if other == ident:
+        entry = specs.read_links(other)
+        # Of the same name is the one that this one replaces.
+        if other == ident or entry is None or entry["owner"] == name:
             continue
-        entry = specs.read_links(other) or {"links": [], "owner": ""}
-        for theirs in entry["links"]:
-            problems += [f"links: {what} is given to link {theirs['name']} of {entry['owner']} already"
-                         for link in links for what in _shared(link, theirs)]
+        found = [f"links: {what} is given to link {theirs['name']} of {entry['owner']} already"
+                 for theirs in entry["links"] for link in links for what in _shared(link, theirs)]
+        if found and _is_there(engine, other):
+            problems += found
     if problems:
         raise InvalidInput(problems)
+
+
+def _is_there(engine, ident):
+    """Say whether a container is there: what is remembered of one that was removed by hand binds nobody."""
+    try:
+        engine.inspect(ident)
+    except NotFound:
+        return False
+    return True
 
 
 def _shared(link, theirs):

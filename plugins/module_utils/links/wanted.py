@@ -13,6 +13,10 @@ from typing import Any, NamedTuple
 from ..errors import InvalidInput
 
 KINDS = ("bridge", "macvlan", "ipvlan", "nic")
+#: What a link may take of its lease beside the address.
+TAKES = ("gateway", "routes", "mtu")
+#: Seconds: a bridge that just learned of a port may stay silent for most of them.
+DHCP_TIMEOUT = 20
 LINK_SPEC = {
     "name": {"type": "str", "required": True},
     "kind": {"type": "str", "choices": list(KINDS), "default": "bridge"},
@@ -25,6 +29,9 @@ LINK_SPEC = {
     "vlan": {"type": "int"},
     "routes": {"type": "list", "elements": "dict"},
     "rate": {"type": "str"},
+    "dhcp": {"type": "bool"},
+    "dhcp_take": {"type": "list", "elements": "str", "choices": list(TAKES)},
+    "dhcp_timeout": {"type": "int"},
 }
 KEYS = tuple(LINK_SPEC)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
@@ -48,15 +55,21 @@ class Link(NamedTuple):
     #: ((network, router or ""), ...)
     routes: tuple
     rate: str
+    #: Whether a DHCP server gives its IPv4 address, what else of the lease it takes, and how long it waits for one.
+    dhcp: bool = False
+    dhcp_take: tuple = ()
+    dhcp_timeout: int = 0
 
     def to_dict(self):
         """Return it as plain data."""
-        return {**self._asdict(), "addresses": list(self.addresses), "routes": [list(route) for route in self.routes]}
+        return {**self._asdict(), "addresses": list(self.addresses), "routes": [list(route) for route in self.routes],
+                "dhcp_take": list(self.dhcp_take)}
 
     @classmethod
     def from_dict(cls, data):
-        """Return what ``to_dict`` made."""
-        return cls(**{**data, "addresses": tuple(data["addresses"]), "routes": tuple(map(tuple, data["routes"]))})
+        """Return what ``to_dict`` made, here or in an older version that knew less."""
+        return cls(**{**data, "addresses": tuple(data["addresses"]), "routes": tuple(map(tuple, data["routes"])),
+                      "dhcp_take": tuple(data.get("dhcp_take", ()))})
 
 
 def derive_mac(owner, name):
@@ -109,17 +122,36 @@ def _read(owner, item):
     host_name = value.pattern("host_name", _NAME, EXPECTED_NAME)
     if host_name and kind != "bridge":
         problems.append(f"host_name: {kind} has no end on the host; expected it with kind bridge only")
+    dhcp = value.flag("dhcp")
     link = Link(
         name=name, kind=kind, parent=parent,
         host_name=host_name or (derive_host_name(owner, name) if kind == "bridge" else ""),
         mac=value.mac(owner, name, kind), addresses=value.addresses(), gateway=value.address("gateway"),
         mtu=value.whole("mtu", 68, 65535), vlan=value.whole("vlan", 1, 4094), routes=value.routes(),
-        rate=value.pattern("rate", _RATE, "expected a rate such as 10mbit"))
+        rate=value.pattern("rate", _RATE, "expected a rate such as 10mbit"),
+        dhcp=dhcp, dhcp_take=value.words("dhcp_take", TAKES),
+        dhcp_timeout=value.whole("dhcp_timeout", 1, 600) or (DHCP_TIMEOUT if dhcp else 0))
     if kind == "nic" and link.vlan:
         problems.append("vlan: a NIC is given whole; expected a vlan with the other kinds")
+    problems += _against_dhcp(link)
     if problems:
         raise InvalidInput(problems)
     return link
+
+
+def _against_dhcp(link):
+    """Yield a sentence for each thing that a link is given twice over, by hand and by its lease."""
+    if not link.dhcp:
+        for key in ("dhcp_take", "dhcp_timeout"):
+            if getattr(link, key):
+                yield f"{key}: is given without dhcp; expected dhcp: true beside it"
+        return
+    for address in link.addresses:
+        if ":" not in address:
+            yield f"addresses: {address} is given beside dhcp, which brings the IPv4 address; expected one of the two"
+    for key in ("gateway", "mtu"):
+        if getattr(link, key) and key in link.dhcp_take:
+            yield f"{key}: {getattr(link, key)} is given, and dhcp_take has {key} too; expected one of the two"
 
 
 class _Reader:
@@ -157,6 +189,22 @@ class _Reader:
             self._problems.append(f"{key}: {value!r}; expected a whole number from {lowest} to {highest}")
             return 0
         return number
+
+    def flag(self, key):
+        """Read yes or no; no when it is not set."""
+        value = self._item.get(key)
+        text = str(value).lower()
+        if value is not None and text not in ("true", "false", "yes", "no"):
+            self._problems.append(f"{key}: {value!r}; expected true or false")
+        return text in ("true", "yes")
+
+    def words(self, key, choices):
+        """Read some of several words, in the order of those."""
+        found = self._listing(key)
+        for index, word in enumerate(found):
+            if word not in choices:
+                self._problems.append(f"{key}[{index}]: {word!r}; expected one of {', '.join(choices)}")
+        return tuple(word for word in choices if word in found)
 
     def mac(self, owner, name, kind):
         """Read a MAC. Without one it follows from the names, so that it stays; a NIC keeps its own."""

@@ -8,23 +8,27 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import zlib
 
 from ..errors import HostError
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYS = "/sys/class/net"
 _TIMEOUT = 30
+_LONGEST_NAME = 15
+#: What says on the host that an interface of a VLAN was made for links, so that it goes with the last of them.
+VLAN_MARK = "stowage links"
 
 
 class Namespace:
-    """A network namespace, by the path of its file, seen from the host's own."""
+    """A network namespace, by the path of its file, seen from the host's own; without a path, the one we are in."""
 
-    def __init__(self, path):
+    def __init__(self, path=""):
         self.path = path
 
     def run(self, *words, check=True):
         """Run a command inside; return what it said."""
-        return run("nsenter", f"--net={self.path}", *words, check=check)
+        return run(*(["nsenter", f"--net={self.path}"] if self.path else []), *words, check=check)
 
     def observe(self, name):
         """Return what an interface is right now, as plain data; None when there is none."""
@@ -53,7 +57,7 @@ def run(*words, check=True):
     try:
         # There is no module at hand when the engine starts a container, and both run this.
         # pylint: disable-next=ansible-bad-function
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_TIMEOUT, check=False, env={"PATH": _PATH})
+        done = subprocess.run(words, capture_output=True, text=True, timeout=_TIMEOUT, check=False, env={"PATH": PATH})
     except FileNotFoundError as error:
         raise HostError(f"{error.filename} is not there: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
@@ -100,6 +104,9 @@ def attach(namespace, link, pid):
     check_host(link)
     if namespace.observe(link.name) is not None:
         raise HostError(f"link {link.name}: the container has an interface of that name already")
+    if link.host_name and os.path.exists(f"{_SYS}/{link.host_name}"):
+        raise HostError(f"link {link.name}: this host has an interface {link.host_name} already; expected a name that "
+                        "is free")
     try:
         _make(namespace, link, pid)
         _configure(namespace, link)
@@ -134,13 +141,42 @@ def _make(namespace, link, pid):
 
 
 def _with_vlan(link):
+    """Return the interface of a link's VLAN on its parent; make it where it is not there."""
     if not link.vlan:
         return link.parent
-    name = f"{link.parent}.{link.vlan}"
-    if not os.path.exists(f"{_SYS}/{name}"):
+    name = find_vlan(link)
+    if not name:
+        name = f"{link.parent}.{link.vlan}"
+        if len(name) > _LONGEST_NAME:
+            name = f"sv{zlib.crc32(name.encode()):08x}"
         run("ip", "link", "add", "link", link.parent, "name", name, "type", "vlan", "id", str(link.vlan))
+        run("ip", "link", "set", name, "alias", VLAN_MARK)
     run("ip", "link", "set", name, "up")
     return name
+
+
+def find_vlan(link):
+    """Return the interface of a link's VLAN on its parent, whoever made it; nothing when there is none."""
+    for there in json.loads(run("ip", "-json", "-details", "link", "show", "type", "vlan", check=False) or "[]"):
+        if there.get("link") == link.parent and there["linkinfo"]["info_data"]["id"] == link.vlan:
+            return there["ifname"]
+    return ""
+
+
+def drop_vlan(link, macs):
+    """Take the interface of a VLAN away when links made it, and nobody else is on it.
+
+    :param macs: of the macvlan links that were on it last; any other means that somebody else is.
+    """
+    name = find_vlan(link)
+    if not name:
+        return
+    (there,) = json.loads(run("ip", "-json", "link", "show", "dev", name))
+    heard = json.loads(run("bridge", "-json", "fdb", "show", "dev", name, check=False) or "[]")
+    others = [entry["mac"] for entry in heard
+              if not int(entry["mac"][:2], 16) & 1 and entry["mac"] not in {*macs, there["address"]}]
+    if there.get("ifalias") == VLAN_MARK and not others:
+        run("ip", "link", "delete", name)
 
 
 def _configure(namespace, link):
@@ -159,6 +195,8 @@ def _configure(namespace, link):
         namespace.run("tc", "qdisc", "replace", "dev", link.name, *shape)
         if link.host_name:
             run("tc", "qdisc", "replace", "dev", link.host_name, *shape)
+    if link.dhcp:
+        return  # routes come with the address
     for to, via in link.routes:
         namespace.run("ip", "route", "replace", to, *(["via", via] if via else []), "dev", link.name)
     if link.gateway:
@@ -178,5 +216,10 @@ def detach(namespace, link):
         run("ip", "link", "set", link.parent, "up", check=False)
         return
     namespace.run("ip", "link", "delete", link.name, check=False)
+    drop_end(link)
+
+
+def drop_end(link):
+    """Take the host's end of a link away, if it has one."""
     if link.host_name:
         run("ip", "link", "delete", link.host_name, check=False)

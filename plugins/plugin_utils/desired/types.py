@@ -50,6 +50,13 @@ def read_types(value: Any, render: Render, complaints: Complaints) -> dict[str, 
     return types
 
 
+def needs_of(types: Mapping[str, Any]) -> list[str]:
+    """Return what hosts need beside an engine for containers of these types, in words of the role ``network``."""
+    links = [link for each in types.values() for link in each.get("links") or [] if isinstance(link, Mapping)]
+    # A template is somebody's wish for it, too: a client that nobody calls costs little.
+    return ["dhcp"] if any(str(link.get("dhcp") or "no").lower() not in ("no", "false") for link in links) else []
+
+
 def check_options(path: str, value: Mapping[str, Any], complaints: Complaints) -> None:
     """Check a type against the options of the module containers; templates are judged once they are filled in."""
     _check_mapping(path, value, OPTIONS, complaints)
