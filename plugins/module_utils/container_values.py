@@ -21,6 +21,7 @@ from .errors import InvalidInput
 from .labels import PREFIX
 from .sizes import parse_size
 
+_LAST_PORT = 65535
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 # A name of an image: https://github.com/distribution/reference, and an id as well.
 _IMAGE = re.compile(
@@ -149,6 +150,9 @@ def make_ports(value):
     for port, places in bindings.items():
         key = port if "/" in port else f"{port}/tcp"
         made[key] = [_make_place(place) for place in places]
+        for number in [port.partition("/")[0], *(place["HostPort"] for place in made[key])]:
+            if number.isdigit() and int(number) > _LAST_PORT:
+                raise InvalidInput(f"{number} is no port; expected a number up to {_LAST_PORT}")
     return made
 
 

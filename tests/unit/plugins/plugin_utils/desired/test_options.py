@@ -32,6 +32,8 @@ def _complaints(**options):
         ({"labels": {"stowage.group": "x"}}, "labels", "stowage.group is reserved"),
         ({"mounts": [{"target": "data"}]}, "mounts", "expected an absolute path"),
         ({"ports": ["eighty"]}, "ports", "expected [[address:]host port:]container port"),
+        ({"ports": ["80:99999"]}, "ports", "99999 is no port; expected a number up to 65535"),
+        ({"ports": ["70000:80"]}, "ports", "70000 is no port"),
         ({"shm_size": "64 megs"}, "shm_size", "'64 megs' is not a size"),
         ({"devices": ["sda"]}, "devices", "expected path[:path in the container[:rwm]]"),
         ({"data": {"path": "/data"}}, "data.path", "needs a disk"),
