@@ -9,6 +9,7 @@ Kernel interface: Documentation/admin-guide/cputopology.rst, cgroup-v1/cpusets.r
 
 from __future__ import annotations
 
+import math
 import os
 import re
 
@@ -25,6 +26,8 @@ _CPUSETS = (
 )
 _MEMORY_LIMITS = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
 _NODE = re.compile(r"node(\d+)")
+_RESERVABLE = ("cores", "memory", "disk")
+_MEASURED = (*_RESERVABLE, "cpus")
 
 
 def _read(root, path):
@@ -121,7 +124,7 @@ def named_amounts(values, what):
     """
     amounts, problems = {}, []
     for name, value in (values or {}).items():
-        if isinstance(value, float) and value >= 0:
+        if isinstance(value, float) and 0 <= value < math.inf:
             amounts[name] = value
             continue
         try:
@@ -131,3 +134,28 @@ def named_amounts(values, what):
     if problems:
         raise InvalidInput(problems)
     return amounts
+
+
+def host_amounts(resources, reserved):
+    """Return (named resources, reserved amounts) of a host as numbers. The controller asks too, before the host is.
+
+    :raises InvalidInput: with all that is wrong, each beginning with ``resources.`` or ``reserved.`` and the key.
+    """
+    problems, amounts = [], {"resources": {}, "reserved": {}}
+    for what, values in (("resources", resources), ("reserved", reserved)):
+        try:
+            amounts[what] = named_amounts(values, what)
+        except InvalidInput as error:
+            problems += error.problems
+    cores = "reserved.cores: "
+    if amounts["reserved"].get("cores", 0) % 1 or any(problem.startswith(cores) for problem in problems):
+        problems = [problem for problem in problems if not problem.startswith(cores)]
+        problems.append(f"{cores}{reserved['cores']!r} is not a number of cores; expected a whole number of 0 or more")
+    problems += [f"resources.{name}: is measured on the host; expected names of further resources"
+                 for name in _MEASURED if name in resources]
+    known = ", ".join(sorted(resources)) or "it has none"
+    problems += [f"reserved.{name}: is no resource of this host; expected cores, memory, disk or one of its named "
+                 f"resources ({known})" for name in sorted(set(reserved) - {*_RESERVABLE, *resources})]
+    if problems:
+        raise InvalidInput(problems)
+    return amounts["resources"], amounts["reserved"]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import platform
 from concurrent.futures import ThreadPoolExecutor
 
-from .capacity import boot_id, disk, memory, named_amounts, promisable, topology
+from .capacity import boot_id, disk, host_amounts, memory, promisable, topology
 from .container_values import parse_cpulist
 from .disks.runner import list_volumes
 from .engine import ENGINE_SPEC, Engine, NotFound
-from .errors import HostError, InvalidInput
+from .errors import HostError
 from .host_addresses import own_addresses
 from .ledger import read_ledger, read_records
 from .naming import check_name
@@ -33,7 +33,6 @@ HOST_INFO_SPEC = {
     "state_dir": {"type": "path", "default": "/var/lib/stowage"},
     "parallel": {"type": "int", "default": 8},
 }
-_COUNTED = ("memory", "disk")
 
 
 def observe(params):
@@ -43,7 +42,7 @@ def observe(params):
     """
     check_name(params["fleet"], "fleet")
     warnings = []
-    named, reserved = _amounts(params)
+    named, reserved = host_amounts(params["resources"], params["reserved"])
     engine = Engine(params["docker_host"], params["engine_timeout"])
     info = engine.info()
     room = promisable(disk(params["pool"], info.get("DockerRootDir")), reserved.get("disk", 0),
@@ -71,19 +70,6 @@ def observe(params):
         others = _containers(owned.others(), owned, engine, {}, pool, [])
     host["others"] = [{key: one[key] for key in ("name", "fleet", "claims", "cores")} for one in others]
     return host, warnings
-
-
-def _amounts(params):
-    named = named_amounts(params["resources"], "resources")
-    reserved = named_amounts(params["reserved"], "reserved")
-    taken = [name for name in ("cores", "cpus", *_COUNTED) if name in named]
-    if taken:
-        raise InvalidInput(f"resources.{taken[0]}: is measured on the host; expected names of further resources")
-    unknown = sorted(set(reserved) - {"cores", *_COUNTED, *named})
-    if unknown:
-        raise InvalidInput(f"reserved.{unknown[0]}: is no resource of this host; expected cores, memory, disk or one "
-                           f"of its named resources ({', '.join(sorted(named)) or 'it has none'})")
-    return named, reserved
 
 
 def _label(value):

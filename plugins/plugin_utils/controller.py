@@ -16,7 +16,7 @@ from .desired.hosts import VARIABLES as HOST_VARIABLES
 from .desired.hosts import check_hosts
 from .desired.options import check_types
 from .desired.planning import check_rules
-from .desired.state import Desired, read_desired
+from .desired.state import VARIABLES, Desired, read_desired
 from .desired.values import Render, fill, plain, typed
 from .inventory_sources import find_namesakes
 
@@ -105,6 +105,7 @@ class Fleet:
         labels: dict[str, Any] = {}
         for name in self.hosts:
             raw = self.variables["hostvars"].raw_get(name)
+            complaints.spelling(f"host {name}.", raw, HOST_VARIABLES)
             hosts[name] = {
                 key: typed(raw.get(key), fill(raw.get(key), render, f"host {name}.{key}", complaints, raw))
                 for key in HOST_VARIABLES
@@ -142,6 +143,7 @@ def read_and_check(
     :param labels: of any host, to try types with; taken from the fleet's hosts when there is a fleet.
     """
     complaints = Complaints()
+    complaints.spelling("", variables, VARIABLES)
     example = fleet.check_hosts(render, complaints) if fleet else dict(labels or {})
     desired = read_desired(variables, render, complaints, override)
     if not complaints.sentences:

@@ -17,6 +17,8 @@ from ...module_utils.sizes import parse_size
 
 _MISSING = object()
 _LONGEST_VALUE = 80
+# A letter or two beside a name of 15; a helper such as stowage_types_web is none of ours and not refused.
+_ALIKE = 0.9
 
 
 def show(value: Any) -> str:
@@ -91,6 +93,17 @@ class Complaints:
             else:
                 self.add(join(path, key), f"{show(key)} is not a valid name; {EXPECTED_NAME}")
         return result
+
+    def spelling(self, where: str, given: Iterable[str], known: Iterable[str]) -> None:
+        """Refuse a variable that is almost one of ours, where that one is missing: nobody would ever read it.
+
+        :param where: what a path starts with, such as ``host h1.``; empty for the variables of the fleet.
+        """
+        names = set(given)
+        for name in sorted(name for name in names if name.startswith("stowage_") and name not in known):
+            near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
+            if near and near[0] not in names:
+                self.add(f"{where}{name}", f"is read by nothing (did you mean {near[0]}?); expected {near[0]}")
 
     def listing(self, path: str, value: Any) -> list[Any]:
         """Read a list. ``None`` reads as empty."""

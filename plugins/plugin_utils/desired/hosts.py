@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...module_utils.capacity import host_amounts
+from ...module_utils.errors import InvalidInput
 from .complaints import Complaints, join, show
 
 VARIABLES = ("stowage_host_labels", "stowage_host_reserved", "stowage_host_state", "stowage_host_resources")
@@ -50,16 +52,17 @@ def check_machines(observations: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _check_host(path: str, variables: Mapping[str, Any], complaints: Complaints) -> None:
-    for name in ("stowage_host_labels", "stowage_host_resources"):
-        for key, value in complaints.mapping(join(path, name), variables.get(name)).items():
-            if isinstance(value, (Mapping, list)) or value is None:
-                complaints.add(join(join(path, name), key), f"{show(value)} is not a plain value; expected one value")
-    where = join(path, "stowage_host_reserved")
-    reserved = complaints.mapping(where, variables.get("stowage_host_reserved"))
-    for key, value in reserved.items():
-        if key == "cores":
-            complaints.whole(join(where, key), value)
-        else:
-            complaints.size(join(where, key), value)
+    where = join(path, "stowage_host_labels")
+    for key, value in complaints.mapping(where, variables.get("stowage_host_labels")).items():
+        if isinstance(value, (Mapping, list)) or value is None:
+            complaints.add(join(where, key), f"{show(value)} is not a plain value; expected one value")
+    reserved = complaints.mapping(join(path, "stowage_host_reserved"), variables.get("stowage_host_reserved"))
+    resources = complaints.mapping(join(path, "stowage_host_resources"), variables.get("stowage_host_resources"))
+    try:
+        host_amounts(resources, reserved)
+    except InvalidInput as error:
+        for problem in error.problems:
+            where, _colon, what = problem.partition(": ")
+            complaints.add(join(path, f"stowage_host_{where}"), what)
     if variables.get("stowage_host_state") is not None:
         complaints.choice(join(path, "stowage_host_state"), variables["stowage_host_state"], STATES)
