@@ -15,7 +15,9 @@ author:
 description:
   - Makes bridges over NICs, and shims (interfaces by which a host reaches its own macvlan containers), now and at every
     boot.
-  - Addresses and routes of a NIC that becomes a port of a bridge move to the bridge.
+  - Addresses, routes, name servers and DHCP of a NIC that becomes a port of a bridge move to the bridge, with its MAC.
+  - A bridge is made in the language of whoever keeps the NIC (systemd-networkd, NetworkManager, ifupdown), in files of
+    its own that come before the administrator's. Where nobody keeps it, and for shims, a unit does it at boot.
   - A change can't cut the host off for good. A timer of systemd undoes it unless it is confirmed over a connection that
     is opened afterwards, and so does a reboot in between.
   - It takes what it does from C(stowage_networks); the addresses of shims come from the ends of the pools.
@@ -49,6 +51,13 @@ options:
       mtu:
         description: MTU of the bridge, or of the shim. That of the NIC unless given.
         type: int
+  manager:
+    description:
+      - Who is to make bridges. V(auto) is who keeps the NIC, or V(none), which is a unit of systemd that runs C(ip).
+      - Another than who keeps the NIC is refused, for both would claim it.
+    type: str
+    choices: [auto, networkd, networkmanager, ifupdown, none]
+    default: auto
   undo_after:
     description: Seconds until a change that is not confirmed is undone.
     type: int
@@ -74,6 +83,11 @@ links:
   type: list
   elements: str
   sample: [br0, shim-lan]
+managers:
+  description: Who makes each of them at boot.
+  returned: success
+  type: dict
+  sample: {br0: networkd, shim-lan: none}
 why:
   description: What was not as wanted.
   returned: when something changes
@@ -89,6 +103,7 @@ from ansible_collections.stowage.fleet.plugins.module_utils.errors import Stowag
 from ansible_collections.stowage.fleet.plugins.module_utils.files import runner
 from ansible_collections.stowage.fleet.plugins.module_utils.host_network.change import change, confirm, look
 
+MANAGERS = ["auto", "networkd", "networkmanager", "ifupdown", "none"]
 NETWORK_SPEC = {
     "name": {"type": "str", "required": True},
     "parent": {"type": "str", "required": True},
@@ -104,6 +119,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "networks": {"type": "list", "elements": "dict", "options": NETWORK_SPEC},
+            "manager": {"type": "str", "choices": MANAGERS, "default": "auto"},
             "undo_after": {"type": "int", "default": 60},
             "phase": {"type": "str", "choices": ["begin", "look", "confirm"], "default": "begin"},
         },
@@ -115,8 +131,8 @@ def main():
             result = {"changed": False, **{"look": look, "confirm": confirm}[params["phase"]](runner(module))}
         else:
             peer = (os.environ.get("SSH_CONNECTION") or " ").split(" ")[0]
-            networks = params["networks"] or []
-            result = change(networks, params["undo_after"], module.check_mode, runner(module), peer)
+            result = change(params["networks"] or [], params["undo_after"], module.check_mode, runner(module), peer,
+                            params["manager"])
     except StowageError as error:
         module.fail_json(msg=f"{error}. Nothing was changed for good")
     module.exit_json(**result)

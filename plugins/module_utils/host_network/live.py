@@ -8,13 +8,16 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import subprocess
 
 from ..address_probe import strangers
 from ..errors import HostError
+from . import managers
+from .unit import NONE
 
 _NET = "/sys/class/net"
-_MANAGERS = ("systemd-networkd", "NetworkManager")
+_WORD = re.compile(r"[0-9a-fA-F.:]{3,}")
 
 
 def missing(link):
@@ -28,7 +31,7 @@ def missing(link):
     if link["mtu"] and seen["mtu"] != link["mtu"]:
         return f"{name} has an MTU of {seen['mtu']}, wanted {link['mtu']}"
     if link["kind"] == "bridge":
-        return "" if _master(link["parent"]) == name else f"{link['parent']} is no port of {name}"
+        return _port(name, link["parent"])
     if link["address"] not in [address["local"] for address in seen["addr_info"]]:
         return f"{name} lacks the address {link['address']}"
     routes = {route["dst"] for route in _ip("-4", "route", "show", "dev", name)}
@@ -36,14 +39,36 @@ def missing(link):
     return f"{name} lacks the route to {lost[0]}" if lost else ""
 
 
-def refusals(links, before, peer, is_active, ask=strangers):
+def _port(bridge, nic):
+    if _master(nic) != bridge:
+        return f"{nic} is no port of {bridge}"
+    held = [address["local"] for address in _held(nic) if not address.get("dynamic")]
+    return f"{nic} is a port of {bridge} and has the address {held[0]}" if held else ""
+
+
+def addresses_to_keep(before, after):
+    """Return [(interface, [address])]: what moves from a NIC to a new bridge over it, or back.
+
+    Addresses that come by router advertisements are not waited for: they take their time, and come again.
+    """
+    old, new = ([managers.identity(link) for link in links] for links in (before, after))
+    moves = [(link["parent"], link["name"]) for link in after
+             if link["kind"] == "bridge" and managers.identity(link) not in old]
+    moves += [(link["name"], link["parent"]) for link in before
+              if link["kind"] == "bridge" and managers.identity(link) not in new]
+    return [(to, [address["local"] for address in _held(holder)
+                  if address["family"] == "inet" or not address.get("dynamic")])
+            for holder, to in moves if os.path.exists(f"{_NET}/{holder}")]
+
+
+def refusals(links, before, peer, run, ask=strangers):
     """Return sentences on what is against making these links; none when all is well.
 
     :param before: the links that this host was given last.
     :param peer: the address that this connection comes from, or None.
-    :param is_active: says of a systemd unit whether it runs.
+    :param run: runs an argument list and returns (rc, out, err).
     """
-    found = []
+    found = _occupied(links, before)
     for link in links:
         path = f"network {link['network']}"
         if not os.path.exists(f"{_NET}/{link['parent']}"):
@@ -52,7 +77,7 @@ def refusals(links, before, peer, is_active, ask=strangers):
             continue
         sentence = _mtu(link)
         if not sentence and link["kind"] == "bridge":
-            sentence = _bridge(link, is_active)
+            sentence = _bridge(link, run)
         elif not sentence:
             sentence = _shim(link, links, [old for old in before if old["name"] == link["name"]], peer, ask)
         if sentence:
@@ -67,7 +92,7 @@ def _mtu(link):
     return ""
 
 
-def _bridge(link, is_active):
+def _bridge(link, run):
     name, parent = link["name"], link["parent"]
     if os.path.exists(f"{_NET}/{name}") and not os.path.exists(f"{_NET}/{name}/bridge"):
         return f"bridge: {name} is there and is no bridge; expected another name"
@@ -79,13 +104,56 @@ def _bridge(link, is_active):
     above = sorted(entry[len("upper_"):] for entry in os.listdir(f"{_NET}/{parent}") if entry.startswith("upper_"))
     if above:
         return f"parent: {parent} has {', '.join(above)} on it; expected a NIC that is free"
-    (seen,) = _ip("address", "show", "dev", parent)
-    held = [address for address in seen["addr_info"] if address.get("scope") == "global"]
-    manager = next((unit for unit in _MANAGERS if held and is_active(unit)), "")
-    if manager or any(address.get("dynamic") for address in held):
-        return (f"parent: {parent} has the address {held[0]['local']}, which {manager or 'DHCP'} keeps there; expected "
-                f"a NIC without addresses, or {name} made by whatever manages {parent}, and no parent here")
+    if managers.of(link):
+        return ""
+    held = _held(parent)
+    manager = managers.keeper(parent, run)[0] if held else NONE
+    if manager != NONE or any(address.get("dynamic") for address in held):
+        keeper = "DHCP" if manager == NONE else manager
+        return (f"parent: {parent} has the address {held[0]['local']}, which {keeper} keeps there; expected a NIC "
+                f"without addresses, or {name} made by whatever manages {parent}, and no parent here")
     return ""
+
+
+def _held(interface):
+    (seen,) = _ip("address", "show", "dev", interface)
+    return [address for address in seen["addr_info"] if address.get("scope") == "global"]
+
+
+def unsaid(link, texts):
+    """Complain about addresses that the NIC has and its manager knows nothing of: the bridge would be without them.
+
+    :param texts: what the manager is to be told.
+    """
+    if not managers.of(link) or not os.path.exists(f"{_NET}/{link['parent']}"):
+        return
+    said = {ipaddress.ip_address(word) for text in texts for word in _WORD.findall(text) if _is_address(word)}
+    for address in _held(link["parent"]):
+        if not address.get("dynamic") and ipaddress.ip_address(address["local"]) not in said:
+            yield (f"network {link['network']}: parent: {link['parent']} has the address {address['local']}, of which "
+                   f"{link['manager']} knows nothing; expected it in {link['source']}")
+
+
+def _is_address(word):
+    try:
+        return bool(ipaddress.ip_address(word))
+    except ValueError:
+        return False
+
+
+def _occupied(links, before):
+    """Complain about bridges that are to go while others than their NIC are on them."""
+    stay = [managers.identity(link) for link in links]
+    found = []
+    for link in before:
+        ports = f"{_NET}/{link['name']}/brif"
+        if managers.identity(link) in stay or not os.path.exists(ports):
+            continue
+        others = sorted(set(os.listdir(ports)) - {link["parent"]})
+        if others:
+            found.append(f"network {link['network']}: bridge {link['name']} is to go, and has {', '.join(others)} on "
+                         "it; expected its containers to be removed first")
+    return found
 
 
 def _shim(link, links, before, peer, ask):
