@@ -10,8 +10,8 @@ disk. Both run on this machine's own file system, as root.
 I/O is measured with fio, direct, through the volume and in a plain file on the same file system beside it. Both files
 are written whole before, both take turns in short rounds, and of each the best fifth counts: what others do on the
 machine meanwhile only ever takes away. Small requests are also measured at a rate that most disks can't exceed
-(RATE a second): as many as possible of them show what one costs, and a kernel before 6.19 hands each request on a loop
-device to a thread, which adds 15 to 25 us to the 50 us that the virtual disk of the test machine takes.
+(RATE a second): as many as possible of them show what the way of one costs. A kernel before 6.19 hands each through the
+loop driver's thread, and writes through three more (docs/disks.md has the figures).
 """
 
 from __future__ import annotations
