@@ -47,4 +47,6 @@ def _reason(error: AnsibleError) -> str:
     while cause is not None and len(reasons) < 5:
         reasons.append(str(getattr(cause, "message", None) or cause))
         cause = cause.__cause__
-    return " ".join(min((reason for reason in reasons if reason), key=len).split())
+    if any("recursi" in reason for reason in reasons):
+        return "it refers to itself"
+    return " ".join(min((reason for reason in reasons if reason), key=len).split()).rstrip(".")

@@ -65,7 +65,7 @@ class Reader:
         if value is None:
             return []
         if not isinstance(value, (list, tuple)):
-            self.complain(path, f"{show(value)} is not a list")
+            self.complain(path, f"{show(value)} is not a list; expected a list")
             return []
         return list(value)
 
