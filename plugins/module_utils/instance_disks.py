@@ -13,7 +13,7 @@ from .disks.decide import Wanted
 from .disks.pool import ATTACHED, Pool
 from .disks.runner import Settings, converge
 from .errors import InvalidInput
-from .instance_volumes import extra_size, instance_of, problems, volume_name
+from .instance_volumes import extra_size, instance_of, problems, size_problems, volume_name
 from .sizes import parse_size
 
 
@@ -32,6 +32,8 @@ def with_disks(instance, pool):
         size, path = _data_size(instance, extra), data["path"]
         if not size:
             found.append("data.path: needs a disk; expected the grade to say how large, such as disk: 2g")
+        else:
+            found += size_problems("data", size, data.get("fs"))
         if not path.startswith("/"):
             found.append(f"data.path: {path!r}; expected an absolute path in the container")
         if path in targets:

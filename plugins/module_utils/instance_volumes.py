@@ -52,17 +52,18 @@ def problems(volumes, taken=()):
             found.append(f"{where}.path: {path} is mounted twice; expected each path once")
         names.add(name)
         paths.add(path)
-        found += _size_problems(where, volume)
+        found += size_problems(f"{where}.size", volume.get("size"), volume.get("fs"))
     return found
 
 
-def _size_problems(where, volume):
+def size_problems(path, size, kind):
+    """Return what is wrong with the size of a disk, as sentences that start with ``path``; it is ext4 if not said."""
     try:
-        size = parse_size(volume.get("size") or 0)
+        size = parse_size(size or 0)
     except InvalidInput as error:
-        return [f"{where}.size: {error.message}"]
-    kind = volume.get("fs") or "ext4"
+        return [f"{path}: {error.message}"]
+    kind = kind or "ext4"
     least = MINIMUM_SIZE.get(kind, 0)
     if size < least:
-        return [f"{where}.size: {human_size(size)} is too small; expected at least {human_size(least)} for {kind}"]
+        return [f"{path}: {human_size(size)} is too small; expected at least {human_size(least)} for {kind}"]
     return []

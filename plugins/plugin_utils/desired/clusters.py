@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .complaints import Complaints, join
+from ...module_utils.naming import MAX_NAME, instance_name
+from .complaints import Complaints, join, show
 from .isolation import check_rules_of, read_isolation
 
 VARIABLE = "stowage_clusters"
@@ -32,15 +33,29 @@ def read_clusters(
             for group, spec in complaints.named(join(path, "groups"), given.get("groups")).items()
         }
         clusters[name] = {
-            "state": complaints.choice(join(path, "state"), given.get("state") or "started", STATES, "started"),
+            "state": _read_state(join(path, "state"), given.get("state"), complaints),
             "groups": groups,
             **read_isolation(path, given, given_clusters, complaints),
         }
         for group, spec in groups.items():
             _check_references(join(join(path, "groups"), group), spec, grades, types, networks, complaints)
+            _check_length(join(join(path, "groups"), group), name, group, spec["count"], complaints)
         _check_requires(join(path, "groups"), groups, complaints)
     check_rules_of(clusters, VARIABLE, complaints)
     return clusters
+
+
+def _read_state(path: str, value: Any, complaints: Complaints) -> Any:
+    # YAML reads a bare off or no as false, and that is not the same as nothing said.
+    return "started" if value is None else complaints.choice(path, value, STATES, "started")
+
+
+def _check_length(path: str, cluster: str, group: str, count: int, complaints: Complaints) -> None:
+    """An instance's name is its host name too, and a kernel takes so much of that and no more."""
+    longest = instance_name(cluster, group, max(0, count - 1))
+    if len(longest) > MAX_NAME:
+        complaints.add(path, f"its instances have names of up to {len(longest)} characters, as {show(longest)}; "
+                       f"expected names of cluster and group that leave it at {MAX_NAME}")
 
 
 def _read_group(path: str, value: Any, network: str | None, complaints: Complaints) -> dict[str, Any]:

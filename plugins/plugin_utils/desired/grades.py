@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...module_utils.sizes import human_size
 from .complaints import Complaints, join, show
 
 VARIABLE = "stowage_grades"
+LEAST_MEMORY = 6 << 20  # of Docker 20.10 and newer; older ones take 4 MiB
 KEYS = ("cores", "cpus", "memory", "disk", "numa", "smt", "resources")
 
 
@@ -32,11 +34,14 @@ def _read_grade(path: str, value: Any, complaints: Complaints) -> dict[str, Any]
         grade["cores"] = complaints.whole(join(path, "cores"), given["cores"], lowest=1, default=1)
     if "cpus" in given:
         grade["cpus"] = complaints.number(join(path, "cpus"), given["cpus"], default=1)
-    if "memory" not in given:
+    if given.get("memory") is None:
         complaints.add(join(path, "memory"), "missing; expected a size such as 512m")
     for name in ("memory", "disk"):
         if given.get(name) is not None:
             grade[name] = complaints.size(join(path, name), given[name], default=0)
+    if grade.get("memory", LEAST_MEMORY) < LEAST_MEMORY:
+        expected = f"expected {human_size(LEAST_MEMORY)} or more, which is the least that an engine takes"
+        complaints.add(join(path, "memory"), f"{show(given['memory'])} is too small; {expected}")
     grade.update({name: given[name] for name in ("numa", "smt") if given.get(name) is not None})
     resources = complaints.mapping(join(path, "resources"), given.get("resources"))
     if resources:

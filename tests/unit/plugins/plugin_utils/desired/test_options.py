@@ -13,8 +13,10 @@ from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.options impo
 from .fleets import read, render
 
 
-def _complaints(**options):
-    desired, found = read(stowage_types={"db": {"image": "db:1", **options}, "web": {"image": "web:1"}})
+def _complaints(disk=None, **options):
+    grades = {"small": {"cores": 1, "memory": "64m", "disk": disk}, "tiny": {"cpus": 0.1, "memory": "32m"}}
+    types = {"db": {"image": "db:1", **options}, "web": {"image": "web:1"}}
+    desired, found = read(stowage_grades=grades, stowage_types=types)
     assert found == []
     complaints = Complaints()
     check_types(desired, {}, render, complaints)
@@ -37,6 +39,7 @@ def _complaints(**options):
         ({"shm_size": "64 megs"}, "shm_size", "'64 megs' is not a size"),
         ({"devices": ["sda"]}, "devices", "expected path[:path in the container[:rwm]]"),
         ({"data": {"path": "/data"}}, "data.path", "needs a disk"),
+        ({"disk": "1m", "data": {"path": "/data"}}, "data", "1 MiB is too small; expected at least 4 MiB for ext4"),
         ({"image": "Bad Image"}, "image", "'Bad Image' can't name an image"),
         ({"image": "team/Web:1"}, "image", "can't name an image"),
     ],
@@ -56,6 +59,7 @@ def test_a_value_that_no_host_would_take_is_refused_with_its_path(options, path,
         {"health": {"test": ["CMD", "true"], "interval": 5, "retries": "3"}},
         {"tty": "yes", "pids_limit": "64", "ulimits": [{"name": "nofile", "soft": "1024"}]},
         {"image": "registry.example:5000/team/web_app:1.2-RC@sha256:" + "a" * 64},
+        {"disk": "300m", "data": {"path": "/data", "fs": "xfs"}},
         {"image": "sha256:" + "b" * 64},
         {"image": "Registry.Example/web"},
     ],

@@ -39,6 +39,14 @@ def test_a_valid_state_has_no_complaints_and_its_defaults_filled_in():
         (_group(network="wan"), "stowage_clusters.acme.groups.db.network", "'wan' is not a known network"),
         ({"stowage_clusters": 5}, "stowage_clusters", "5 is not a mapping"),
         ({"stowage_clusters": {"acme": {"state": "on"}}}, "stowage_clusters.acme.state", "'on' is not known"),
+        ({"stowage_clusters": {"acme": {"state": False}}}, "stowage_clusters.acme.state", "False is not known"),
+        (
+            {"stowage_clusters": {"a" * 40: {"groups": {"b" * 40: {"type": "db", "grade": "small"}}}}},
+            f"stowage_clusters.{'a' * 40}.groups.{'b' * 40}",
+            "its instances have names of up to 83 characters",
+        ),
+        ({"stowage_grades": {"x": {"cores": 1, "memory": None}}}, "stowage_grades.x.memory", "missing"),
+        ({"stowage_grades": {"x": {"cores": 1, "memory": 0}}}, "stowage_grades.x.memory", "0 is too small"),
         ({"stowage_clusters": {"A_B": {}}}, "stowage_clusters.A_B", "'A_B' is not a valid name"),
         ({"stowage_grades": {"x": {"cores": 1, "memory": "5x"}}}, "stowage_grades.x.memory", "'5x' is not a size"),
         ({"stowage_grades": {"x": {"cores": 1, "cpus": 1}}}, "stowage_grades.x", "has both cores and cpus"),
@@ -68,7 +76,7 @@ def test_groups_that_wait_for_each_other_are_named_in_order():
 
 
 def test_nothing_is_said_about_what_stands_below_something_unreadable():
-    _desired, complaints = read(stowage_grades={"small": 5, "tiny": {"cpus": 1, "memory": "1m"}})
+    _desired, complaints = read(stowage_grades={"small": 5, "tiny": {"cpus": 1, "memory": "8m"}})
     assert complaints == ["stowage_grades.small: 5 is not a mapping; expected keys with values"]
 
 
