@@ -74,7 +74,7 @@ def _texts(links, before, run):
     """Return ({path: text of all files, none where it is to go}, {link: its paths})."""
     own = {link["name"]: managers.texts(link, run) for link in links}
     texts = {path: "" for link in before for path in managers.paths(link)}
-    texts.update(unit.texts(links))
+    texts.update(unit.texts(links, managers.functions(links)))
     for found in own.values():
         texts.update(found)
     return texts, own

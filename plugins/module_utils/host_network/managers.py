@@ -48,7 +48,7 @@ def choose(links, before, wish, run):
         if wish == NONE or name == NONE:
             continue
         link.update(manager=name, source=source)
-        if not _was(link, before):
+        if source != (_was(link, before) or {}).get("source"):
             sentence = MANAGERS[name].objection(link, run)
             found += [f"network {link['network']}: parent: {sentence}"] if sentence else []
     return found
@@ -65,13 +65,16 @@ def keeper(nic, run):
 
 def _keeper(link, before, run):
     old = _was(link, before)
-    return (old["manager"], old.get("source")) if old else keeper(link["parent"], run)
+    found = keeper(link["parent"], run)
+    # A NIC that is a port says who keeps a port. One that should be a port and is none has its manager's word for it.
+    is_port = os.path.exists(f"/sys/class/net/{link['name']}/brif/{link['parent']}")
+    if old and (is_port or found[0] in (old["manager"], NONE)):
+        return old["manager"], old.get("source")
+    return found
 
 
 def _was(link, before):
-    """Return the same bridge as it was made last, if its NIC is still a port of it."""
-    if not os.path.exists(f"/sys/class/net/{link['name']}/brif/{link['parent']}"):
-        return None
+    """Return the same bridge as it was made last, or None."""
     return next((old for old in before if (old["name"], old["parent"]) == (link["name"], link["parent"])), None)
 
 
@@ -85,6 +88,11 @@ def texts(link, run):
     if manager is None:
         return {}
     return manager.texts(link, run) or {path: read_text(path) or "" for path in manager.paths(link)}
+
+
+def functions(links):
+    """Return the functions of shell that the managers of these links need."""
+    return "".join(manager.FUNCTIONS for manager in MANAGERS.values() if manager in map(of, links))
 
 
 def paths(link):

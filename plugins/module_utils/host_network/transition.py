@@ -80,17 +80,13 @@ def script(before, after, remake, files, folder, addresses=(), undoes=False):
            if managers.of(link) and link["name"] in remake]
     up.append(f"[ ! -e {unit.SCRIPT} ] || /bin/sh {unit.SCRIPT} || failed=1")
     up += [f"await {' '.join([holder, *wanted])} || failed=1" for holder, wanted in addresses if wanted]
-    return "\n".join(["#!/bin/sh", "# Written by stowage.fleet.", _functions([*before, *after]) + "failed=0", *down,
-                      *placed, enabled, *marks, *(_unless_boot(up) if undoes else up), 'exit "$failed"', ""])
+    functions = unit.WAIT + unit.FUNCTIONS + _AWAIT + managers.functions([*before, *after])
+    return "\n".join(["#!/bin/sh", "# Written by stowage.fleet.", functions + "failed=0", *down, *placed,
+                      enabled, *marks, *(_unless_boot(up) if undoes else up), 'exit "$failed"', ""])
 
 
 def _unless_boot(lines):
     return ['if [ "$1" != at-boot ]; then', *lines, ":", "fi"]
-
-
-def _functions(links):
-    used = {link["manager"]: managers.of(link) for link in links if managers.of(link)}
-    return "".join([unit.WAIT, unit.FUNCTIONS, _AWAIT, *(used[name].FUNCTIONS for name in sorted(used))])
 
 
 def _unmake(link):

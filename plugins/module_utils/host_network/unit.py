@@ -51,10 +51,12 @@ bridge() {
   ip link set "$1" up
   move "$2" "$1"
 }
-# Bridge $1 is made by somebody else. An address that its port $2 was given before (by an initrd, by a hypervisor) goes.
+# Bridge $1 is made by the manager of the NIC $2. An address that the NIC was given before (by an initrd, a hypervisor)
+# goes. A manager that takes such a NIC for somebody else's is told by $3 that it is not.
 port() {
   turns=0
   while [ ! -e "/sys/class/net/$1/brif/$2" ]; do
+    [ "$turns" != 50 ] || "$3" "$1" "$2"
     [ "$turns" -lt 300 ] || { echo "$2 does not become a port of $1"; return 1; }
     sleep 0.1
     turns=$((turns + 1))
@@ -101,7 +103,7 @@ def make(link):
     """Return the line of the script that makes a link."""
     mtu = link["mtu"] or "''"
     if link["kind"] == "bridge" and link["manager"] != NONE:
-        return f"port {link['name']} {link['parent']}"
+        return f"port {link['name']} {link['parent']} {link['manager']}_bridge"
     if link["kind"] == "bridge":
         return f"bridge {link['name']} {link['parent']} {mtu}"
     return " ".join(["shim", link["name"], link["parent"], link["address"], str(mtu), *link["routes"]])
@@ -114,11 +116,14 @@ def unmake(link):
     return f"unshim {link['name']}"
 
 
-def texts(links):
-    """Return {path: text} of what makes these links at boot; without links the files are not there (no text)."""
+def texts(links, functions=""):
+    """Return {path: text} of what makes these links at boot; without links the files are not there (no text).
+
+    :param functions: what managers of bridges know, in shell.
+    """
     if not links:
         return {SCRIPT: "", UNIT: ""}
     lines = [f"{make(link)} || failed=1" for link in links]
     head = "#!/bin/sh\n# Written by stowage.fleet: bridges and shims for the networks of containers.\n"
-    script = "\n".join([f"{head}{WAIT}{FUNCTIONS}failed=0", *lines, 'exit "$failed"', ""])
+    script = "\n".join([f"{head}{WAIT}{FUNCTIONS}{functions}failed=0", *lines, 'exit "$failed"', ""])
     return {SCRIPT: script, UNIT: _SERVICE.format(script=SCRIPT)}
