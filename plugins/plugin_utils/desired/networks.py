@@ -32,7 +32,30 @@ def read_networks(value: Any, complaints: Complaints) -> dict[str, dict[str, Any
         for name, item in complaints.named(VARIABLE, value).items()
     }
     _check_pools(networks, complaints)
+    _check_ports(networks, complaints)
     return networks
+
+
+def _check_ports(networks: Mapping[str, Mapping[str, Any]], complaints: Complaints) -> None:
+    """Complain about bridges that are given twice, and about ports of bridges that are to be something else too."""
+    ports: dict[str, str] = {}
+    bridges: dict[str, str] = {}
+    for name, network in networks.items():
+        bridge, nic = network.get("bridge"), network.get("parent")
+        if bridge and bridge in bridges:
+            owner = join(VARIABLE, bridges[bridge])
+            complaints.add(join(join(VARIABLE, name), "bridge"), f"{bridge} is that of {owner} too; expected a bridge for "
+                           "each network, since an engine takes it for one only")
+        bridges[bridge or ""] = name
+        if bridge and nic:
+            ports.setdefault(nic, name)
+    for name, network in networks.items():
+        nic = network.get("parent")
+        other = ports.get(nic or "", name)
+        if other != name:
+            bridge = networks[other]["bridge"]
+            complaints.add(join(join(VARIABLE, name), "parent"), f"{nic} is to be a port of {bridge} by "
+                           f"{join(VARIABLE, other)}; expected another, since a port can be nothing else")
 
 
 def _check_pools(networks: Mapping[str, Mapping[str, Any]], complaints: Complaints) -> None:

@@ -60,3 +60,17 @@ def test_what_is_wrong_is_said(network, sentence):
     _networks, said = read(lan=network)
     assert said
     assert said[0].startswith(f"stowage_networks.lan.{sentence}")
+
+
+@pytest.mark.parametrize(("networks", "sentence"), [
+    ({"a": BRIDGED, "b": {**BRIDGED, "pool": "172.31.0.10", "parent": "eth2"}},
+     "stowage_networks.b.bridge: br0 is that of stowage_networks.a too; expected a bridge for each network"),
+    ({"a": BRIDGED, "b": {**BRIDGED, "pool": "172.31.0.10", "bridge": "br1"}},
+     "stowage_networks.b.parent: eth1 is to be a port of br0 by stowage_networks.a; expected another"),
+    ({"a": {**LAN, "parent": "eth1"}, "b": BRIDGED},
+     "stowage_networks.a.parent: eth1 is to be a port of br0 by stowage_networks.b; expected another"),
+])
+def test_a_nic_and_a_bridge_are_given_once(networks, sentence):
+    _networks, said = read(**networks)
+    assert len(said) == 1
+    assert said[0].startswith(sentence)
