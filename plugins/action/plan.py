@@ -86,6 +86,7 @@ class ActionModule(ActionBase):
 
     def _plan(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         fleet = self._observed(arguments, variables)
+        fleet.refuse_unseen()
         render = Renderer(self._templar, variables)
         desired = read_and_check(variables, render, fleet, arguments)
         planned = make_plan(desired, fleet.observations, fleet.missing, render, solve)
@@ -98,7 +99,7 @@ class ActionModule(ActionBase):
         held = find_held(planned.plan, planned.problem, reachable, travels.held)
         notes = [*planned.notes, *([desired.override.sentence] if desired.override else [])]
         notes += [f"{name} is left as it is: {reason}." for name, reason in sorted(travels.held.items())]
-        diff = draw_diff(planned.plan, held, planned.strays, [], travels.moves)
+        diff = draw_diff(planned.plan, held, planned.strays, travels.moves)
         refused = find_refusal(desired, planned, fleet.observations)
         if refused:
             self._show_diff(diff)
@@ -126,6 +127,8 @@ class ActionModule(ActionBase):
         steps = build_steps(planned, held, requires, travels)
         changes = bool(steps)
         result = {
+            # With -v it would fill the screen with all options of all containers, their environment among them.
+            "_ansible_verbose_override": True,
             "changed": changes and bool(self._task.check_mode),
             "changes": changes,
             "msg": summarize(planned.plan, held),
@@ -156,7 +159,7 @@ class ActionModule(ActionBase):
         differences = find_differences(planned["plan"]["instances"], fleet.observations, planned["held"])
         if differences:
             listed = "\n".join(f"- {difference}" for difference in differences)
-            raise StowageError(f"{len(differences)} things are not as planned:\n{listed}")
+            raise StowageError(f"what runs is not as planned:\n{listed}")
         return {"msg": "everything runs as planned"}
 
     def _map(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

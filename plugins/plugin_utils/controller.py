@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..module_utils.errors import InvalidInput
+from ..module_utils.errors import InvalidInput, StowageError
 from .desired.complaints import Complaints
 from .desired.host_side import reserve
 from .desired.hosts import VARIABLES as HOST_VARIABLES
@@ -21,6 +21,7 @@ from .desired.values import Render, fill, plain, typed
 from .inventory_sources import find_namesakes
 
 DEFAULT_GROUP = "fleet"
+_SHOWN = 3
 
 
 def solve(problem: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,6 +97,14 @@ class Fleet:
                 self.observations[host] = plain(result["host"])
             else:
                 self.missing[host] = first_line(result.get("msg")) or "it does not answer"
+
+    def refuse_unseen(self) -> None:
+        """Raise StowageError when no host at all was observed: without them there is nothing to plan for."""
+        if not self.observations:
+            why = "; ".join(f"{host}: {reason}" for host, reason in sorted(self.missing.items())[:_SHOWN])
+            more = f"; and {len(self.missing) - _SHOWN} more" if len(self.missing) > _SHOWN else ""
+            raise StowageError(f"no host of the fleet was observed, so there is nothing to plan for ({why}{more}). "
+                               "Nothing was touched.")
 
     def check_hosts(self, render: Render, complaints: Complaints) -> dict[str, Any]:
         """Check what the inventory says of each host; return labels of the hosts, all in one, as an example."""

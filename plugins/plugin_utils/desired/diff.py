@@ -21,7 +21,6 @@ def draw_diff(
     plan: Mapping[str, Any],
     held: Mapping[str, str],
     strays: Mapping[str, Iterable[str]],
-    notes: Iterable[str],
     travels: Mapping[str, Travel] | None = None,
 ) -> str:
     """Return the diff: one hunk per cluster, its changes by group, what can't be placed, and what waits.
@@ -49,7 +48,7 @@ def draw_diff(
         lines.append(f"! {missing.get('text') or missing['name']}")
         lines.extend(f"!   nearest: host {near['host']}: {near['text']}" for near in (missing.get("nearest") or [])[:3])
         lines.extend(f"!   would help: {relaxation}" for relaxation in (missing.get("relaxations") or [])[:3])
-    lines.extend(f"# {note}" for note in [*(plan.get("notes") or []), *notes])
+    lines.extend(f"# {note}" for note in plan.get("notes") or [])
     return "\n".join(lines) + "\n" if lines else ""
 
 

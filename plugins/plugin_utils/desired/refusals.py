@@ -30,11 +30,15 @@ def _unplaced(desired: Desired, planned: Planned, observations: Mapping[str, Obs
     if not unplaced or desired.partial:
         return ""
     head = (
-        f"{len(unplaced)} instances can't be placed, and nothing was touched. Make room, relax a rule, or set "
+        f"{_instances(len(unplaced))} can't be placed, and nothing was touched. Make room, relax a rule, or set "
         "stowage_placement.partial to true to apply what fits."
     )
     texts = [f"- {item['text']}" for item in unplaced]
     return "\n".join(filter(None, [head, *texts, room_in_released(planned.plan, observations)]))
+
+
+def _instances(count: int) -> str:
+    return "1 instance" if count == 1 else f"{count} instances"
 
 
 def _stranded(desired: Desired, planned: Planned) -> str:
@@ -42,7 +46,7 @@ def _stranded(desired: Desired, planned: Planned) -> str:
     if not stranded:
         return ""
     head = (
-        f"{len(stranded)} instances would lose sight of their data, and nothing was touched. Let them stay, or set "
+        f"{_instances(len(stranded))} would lose sight of data, and nothing was touched. Let them stay, or set "
         "stowage_placement.leave_data to true to start them on empty disks."
     )
     return "\n".join([head, *(f"- {sentence}" for sentence in stranded)])

@@ -21,7 +21,7 @@ PLAN = {
 
 
 def test_a_diff_has_a_hunk_for_each_cluster_and_a_line_for_each_change():
-    assert draw_diff(PLAN, {"globex_db_0": "h2 is outside --limit"}, {}, []).splitlines() == [
+    assert draw_diff(PLAN, {"globex_db_0": "h2 is outside --limit"}, {}).splitlines() == [
         "@@ cluster acme: 1 to create, 1 to remove @@",
         "+ acme_web_1 on h1: cores 1-2, 64 MiB, 10.0.0.11  # count raised",
         "- acme_web_2 on h2",
@@ -32,13 +32,13 @@ def test_a_diff_has_a_hunk_for_each_cluster_and_a_line_for_each_change():
 
 def test_a_plan_without_changes_draws_nothing():
     plan = {"instances": [instance("acme_web_0", "keep")]}
-    assert draw_diff(plan, {}, {}, []) == ""
+    assert draw_diff(plan, {}, {}) == ""
     assert summarize(plan, {}) == "nothing to change, 1 to keep"
 
 
 def test_many_equal_changes_are_drawn_short():
     plan = {"instances": [instance(f"acme_web_{index}", host=f"h{index}") for index in range(50)]}
-    lines = draw_diff(plan, {}, {}, []).splitlines()
+    lines = draw_diff(plan, {}, {}).splitlines()
     assert len(lines) == 13
     assert lines[-1] == "+ acme_web_11 … acme_web_49: 39 more on 39 hosts"
 

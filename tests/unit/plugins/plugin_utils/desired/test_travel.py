@@ -136,4 +136,4 @@ def test_a_move_becomes_steps_in_the_order_that_keeps_one_good_copy():
         ("forget", "h1", [0, 1, 2, 3]),
     ]
     assert steps[1]["hosts"]["h1"]["keep_disks"] == [NAME]
-    assert ", with its disk from h1 (1 GiB of 10 GiB used)" in draw_diff(plan, {}, {}, [], {NAME: travel})
+    assert ", with its disk from h1 (1 GiB of 10 GiB used)" in draw_diff(plan, {}, {}, {NAME: travel})
