@@ -16,8 +16,9 @@ from ..owned import Owned
 from . import namespace, rules, specs
 from .policy import RUNTIME_NAME, Policy
 
-# Sets of a filter that hold members of the cluster: by address, and by MAC and address.
-_MEMBERS = ("peers4", "peers6", "near4", "near6", "far4", "far6")
+# Sets of a filter that hold members of the cluster, and what its rules that name each of them have in them.
+_MEMBERS = ("peers", "near", "far", "near_local", "local")
+_OF_EACH = ("dup to ", "icmpv6 type nd-neighbor-advert @th")
 _PARALLEL = 8
 
 
@@ -141,8 +142,8 @@ def _members(text):
         words = line.split()
         name = words[1] if words[:1] == ["set"] else name
         if words[:1] == ["elements"] and name in _MEMBERS:
-            members.update(word.strip(",") for word in words[3:-1] if name.startswith("peers"))
-        else:
+            members.update(word.strip(",") for word in words[3:-1] if name == "peers")
+        elif not line.startswith(_OF_EACH):
             rest.append(line)
     return members, rest
 

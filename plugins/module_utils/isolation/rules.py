@@ -6,6 +6,9 @@
 The rules live in the container's own network namespace, so they know its own cluster only, and what a packet costs
 does not depend on how many other tenants there are. Sets hold the addresses. One text replaces all tables in one
 transaction.
+
+What members say to each other is looked up once, at the first hook of its way (``raw``), and needs no memory of
+connections; ``ct state untracked`` is what that lookup leaves for the hook that decides. All else is tracked.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ import re
 from ..errors import InvalidInput
 
 #: (family of nft, name): all tables that are ours. Nothing else in the namespace is touched.
-TABLES = (("inet", "stowage"), ("arp", "stowage"), ("ip", "stowage"), ("ip6", "stowage"))
+TABLES = (("ip", "stowage"), ("ip6", "stowage"), ("arp", "stowage"))
+# What filters of earlier versions had; the next one that is loaded removes it.
+_RETIRED = (("inet", "stowage"),)
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?/(tcp|udp|sctp)")
 _ICMP = "icmp"
 EXPECTED_PORT = "expected a port such as 80/tcp, a range such as 8000-8100/udp, or icmp"
@@ -32,7 +37,12 @@ class _Family:
         self.version = version
         self.ip = "ip" if version == 4 else "ip6"
         self.kind = "ipv4_addr" if version == 4 else "ipv6_addr"
+        self.key = "address" if version == 4 else "address6"
         self.multicast = "224.0.0.0/4" if version == 4 else "ff00::/8"
+        self.icmp = "icmp" if version == 4 else "ipv6-icmp"
+        # What is untracked because the first look left it so. Of IPv6 the kernel itself does not track neighbours'
+        # questions, and finds them behind headers where nft does not look.
+        self.first = ("meta l4proto != icmp",) if version == 4 else ("meta l4proto tcp", "meta l4proto udp")
         self.ping = ("icmp type echo-request", "icmp type echo-reply")
         if version == 6:
             self.ping = ("icmpv6 type echo-request", "icmpv6 type echo-reply")
@@ -44,6 +54,13 @@ _FAMILIES = (_Family(4), _Family(6))
 def mac_of(address):
     """Return the MAC that belongs to an IPv4 address, as the engine derives it: 02:42 and the address's four bytes."""
     return "02:42:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
+
+
+def link_local_of(address):
+    """Return the IPv6 link-local address that a kernel gives the MAC of an IPv4 address (RFC 4291, appendix A)."""
+    mac = bytes.fromhex(mac_of(address).replace(":", ""))
+    identifier = bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + identifier))
 
 
 def parse_port(text):
@@ -78,10 +95,14 @@ def with_links(text, names):
     """Return a filter's text that lets links pass: wires that an operator drew are open, whoever is at their end."""
     lines = []
     for name in names:
-        for family, table in TABLES[:2]:
+        for family, table in TABLES:
             lines += [f'insert rule {family} {table} input iifname "{name}" accept',
                       f'insert rule {family} {table} output oifname "{name}" accept']
-        lines += [f'insert rule {family} {table} multicast oifname "{name}" accept' for family, table in TABLES[2:]]
+        lines += [f'insert rule {family.ip} stowage multicast oifname "{name}" accept' for family in _FAMILIES]
+    if names:
+        listed = ", ".join(f'"{name}"' for name in names)
+        lines += [f"insert rule {family.ip} stowage forward iifname {{ {listed} }} oifname {{ {listed} }} accept"
+                  for family in _FAMILIES]
     return "\n".join([text, *lines, ""]) if lines and text else text
 
 
@@ -100,26 +121,34 @@ class _Filter:
     def text(self):
         """Return the whole text."""
         lines = []
-        for family, table in TABLES:
+        for family, table in (*TABLES, *_RETIRED):
             lines += [f"table {family} {table}", f"delete table {family} {table}"]
-        return "\n".join([*lines, *self._inet(), *self._arp(), *self._multicast4(), *self._multicast6(), ""])
+        for family in _FAMILIES:
+            lines += self._ip(family)
+        return "\n".join([*lines, *self._arp(), ""])
 
     # -- what the sets hold
 
-    def _near(self, version):
+    def _beside(self, family):
+        return [peer for peer in self._peers
+                if peer.get("network") == self._network and peer.get(family.key) and peer.get("address")]
+
+    def _near(self, family):
         """Peers on the own network, each with its MAC: both must fit."""
-        key = "address" if version == 4 else "address6"
-        return sorted(f"{mac_of(peer['address'])} . {peer[key]}" for peer in self._peers
-                      if peer.get("network") == self._network and peer.get(key) and peer.get("address"))
+        return sorted(f"{mac_of(peer['address'])} . {peer[family.key]}" for peer in self._beside(family))
 
-    def _all(self, version):
-        key = "address" if version == 4 else "address6"
-        return sorted({peer[key] for peer in self._peers if peer.get(key)})
+    def _all(self, family):
+        return sorted({peer[family.key] for peer in self._peers if peer.get(family.key)})
 
-    def _far(self, version):
+    def _far(self, family):
         """Peers on other networks: a router's MAC is on their packets."""
-        key = "address" if version == 4 else "address6"
-        return sorted({peer[key] for peer in self._peers if peer.get(key) and peer.get("network") != self._network})
+        return sorted({peer[family.key] for peer in self._peers
+                       if peer.get(family.key) and peer.get("network") != self._network})
+
+    def _known(self, family):
+        """Who is no member and may be a neighbour: routers, and whom rules name."""
+        ruled = [network for rule in self._allow for network in _networks(rule["addresses"])]
+        return _texts([*self._gateways, *ruled], family.version)
 
     def _rules(self, way):
         return [(index, rule) for index, rule in enumerate(self._allow) if rule["way"] == way]
@@ -129,111 +158,162 @@ class _Filter:
 
     # -- tables
 
-    def _inet(self):
-        yield "table inet stowage {"
-        for family in _FAMILIES:
-            version = family.version
-            yield from _set(f"near{version}", f"ether_addr . {family.kind}", self._near(version))
-            yield from _set(f"far{version}", family.kind, self._far(version))
-            yield from _set(f"peers{version}", family.kind, self._all(version))
-            yield from _set(f"gateways{version}", family.kind, _texts(self._gateways, version), interval=True)
-            yield from _set(f"protected{version}", family.kind, _texts(self._protected, version), interval=True)
-            for index, rule in enumerate(self._allow):
-                wanted = _networks(rule["addresses"])
-                named = [network for network in wanted if self._opens_protected(network)]
-                rest = [network for network in wanted if network not in named]
-                yield from _set(f"allow{index}_{version}", family.kind, _texts(wanted, version), interval=True)
-                yield from _set(f"named{index}_{version}", family.kind, _texts(named, version), interval=True)
-                yield from _set(f"rest{index}_{version}", family.kind, _texts(rest, version), interval=True)
-        yield from self._untracked()
-        yield from self._input()
-        yield from self._output()
+    def _ip(self, family):
+        yield f"table {family.ip} stowage {{"
+        if family.version == 4 or self._own[6]:
+            yield from self._sets(family)
+            yield from self._first_look(family)
+            yield from self._group(family)
+            yield from self._input(family)
+            yield from self._output(family)
+        else:
+            yield from _shut()
+        # The kernel of a host that routes lets its containers route too. Nothing goes through a member.
+        yield "chain forward { type filter hook forward priority filter; policy drop;"
+        yield "}"
         yield "}"
 
-    @staticmethod
-    def _untracked():
-        """What members say to each other needs no memory of connections, which costs more than the rest."""
+    def _sets(self, family):
+        version, kind = family.version, family.kind
+        yield from _set("near", f"ether_addr . {kind}", self._near(family))
+        yield from _set("far", kind, self._far(family))
+        yield from _set("peers", kind, self._all(family))
+        yield from _set("protected", kind, _texts(self._protected, version), interval=True)
+        if version == 6:
+            beside = [peer["address"] for peer in self._beside(family)]
+            yield from _set("near_local", f"ether_addr . {kind}", sorted(
+                f"{mac_of(address)} . {link_local_of(address)}" for address in beside))
+            yield from _set("local", kind, sorted(link_local_of(address) for address in beside))
+            yield from _set("known", kind, self._known(family), interval=True)
+        for index, rule in enumerate(self._allow):
+            wanted = _networks(rule["addresses"])
+            named = [network for network in wanted if self._opens_protected(network)]
+            rest = [network for network in wanted if network not in named]
+            for name, networks in (("allow", wanted), ("named", named), ("rest", rest)):
+                yield from _set(f"{name}{index}", kind, _texts(networks, version), interval=True)
+
+    def _from_own(self, family):
+        own = self._own[family.version]
+        return f"{family.ip} saddr {own} " if own else ""
+
+    def _first_look(self, family):
         yield "chain raw_input { type filter hook prerouting priority raw; policy accept;"
-        for family in _FAMILIES:
-            yield f"ether saddr . {family.ip} saddr @near{family.version} notrack"
+        yield f"ether saddr . {family.ip} saddr @near notrack accept"
+        if self._far(family):
+            yield f"{family.ip} saddr @far notrack"
         yield "}"
         yield "chain raw_output { type filter hook output priority raw; policy accept;"
-        for family in _FAMILIES:
-            yield f"{family.ip} daddr @peers{family.version} notrack"
+        yield f"{self._from_own(family)}{family.ip} daddr @peers notrack accept"
+        yield f"{family.ip} daddr {family.multicast} goto multicast"
         yield "}"
 
-    def _input(self):
+    def _group(self, family):
+        """A packet to a group becomes one copy for each peer, in frames to that peer alone; no one else gets it.
+
+        Of IPv4 the original keeps its way to listeners in the same container: with a time to live of 0 it goes no
+        further. Copies come by here as well, and are untracked.
+        """
+        yield "chain multicast {"
+        yield 'oifname "lo" accept'
+        if family.version == 4:
+            yield "ip protocol igmp drop"
+        else:
+            yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+        yield "ct state untracked accept"
+        if self._own[family.version]:
+            yield f"{family.ip} saddr != {self._own[family.version]} drop"
+        for peer in self._all(family):
+            yield f"dup to {peer}"
+        yield "ip ttl set 0" if family.version == 4 else "drop"
+        yield "}"
+
+    def _input(self, family):
+        ip, own = family.ip, self._own[family.version]
         yield "chain input { type filter hook input priority filter; policy drop;"
         # Most packets end here, at the first rule: what is for others never comes to this hook.
-        for family in _FAMILIES:
-            yield f"meta l4proto {{ tcp, udp }} ether saddr . {family.ip} saddr @near{family.version} accept"
+        yield from (f"{match} ct state untracked accept" for match in family.first)
         yield 'iifname "lo" accept'
-        yield "icmp type redirect drop"
-        yield f"icmpv6 type {_STEERING} drop"
-        for family in _FAMILIES:
-            ip, version, own = family.ip, family.version, self._own[family.version]
-            if own:
-                yield f"{ip} daddr != {{ {own}, {family.multicast} }} drop"
-                # What the container itself sent to a group that it listens to. From outside the kernel refuses it.
-                yield f"{ip} saddr {own} {ip} daddr {family.multicast} accept"
-            yield f"ether saddr . {ip} saddr @near{version} accept"
-            yield f"{ip} saddr @far{version} accept"
-        yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 saddr @gateways6 accept"
+        if family.version == 4:
+            yield "icmp type redirect drop"
+        else:
+            yield f"icmpv6 type {_STEERING} drop"
+            yield from self._neighbours(family)
+        if own:
+            yield f"{ip} daddr != {{ {own}, {family.multicast} }} drop"
+            # What the container itself sent to a group that it listens to. From outside the kernel refuses it.
+            yield f"{ip} saddr {own} {ip} daddr {family.multicast} accept"
+        yield f"ether saddr . {ip} saddr @near accept"
+        yield f"{ip} saddr @far accept"
         # Errors about a connection that a rule allows, such as "packet too big".
-        yield "ct state related meta l4proto { icmp, ipv6-icmp } accept"
-        for family in _FAMILIES:
-            for index, rule in self._rules("in"):
-                for request, _reply in _matches(rule, family):
-                    yield f"{family.ip} saddr @allow{index}_{family.version} {request} accept"
-            for index, rule in self._rules("out"):
-                for _request, reply in _matches(rule, family):
-                    yield _answer(f"{family.ip} saddr @allow{index}_{family.version} {reply}")
+        yield f"ct state related meta l4proto {family.icmp} accept"
+        for index, rule in self._rules("in"):
+            for request, _reply in _matches(rule, family):
+                yield f"{ip} saddr @allow{index} {request} accept"
+        for index, rule in self._rules("out"):
+            for _request, reply in _matches(rule, family):
+                yield _answer(f"{ip} saddr @allow{index} {reply}")
         yield "}"
 
-    def _output(self):
+    def _neighbours(self, family):
+        """Whose questions and answers are believed: the address fits the MAC, or is one that is no member's.
+
+        A neighbour that is asked again is asked from a link-local address; a router asks so the first time, too.
+        """
+        both = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
+        yield f"{both} ether saddr . ip6 saddr @near accept"
+        yield f"{both} ether saddr . ip6 saddr @near_local accept"
+        yield f"{both} ip6 saddr @peers drop"
+        if self._all(family):
+            # An answer is about its target, whoever gives it. (nft has no name for that field that old ones know.)
+            local = [link_local_of(peer["address"]) for peer in self._beside(family)]
+            targets = ", ".join(_hex(address) for address in [*self._all(family), *local])
+            yield f"icmpv6 type nd-neighbor-advert @th,64,128 {{ {targets} }} drop"
+        yield f"{both} ip6 saddr @known accept"
+        # A router of a container that only talks to its own has nobody to ask for.
+        if _texts(self._gateways, 6) and self._known(family) != _texts(self._gateways, 6):
+            yield "icmpv6 type nd-neighbor-solicit ip6 saddr @local drop"
+            yield "icmpv6 type nd-neighbor-solicit ip6 saddr fe80::/10 accept"
+        yield f"{both} drop"
+
+    def _output(self, family):
+        ip, own = family.ip, self._own[family.version]
         yield "chain output { type filter hook output priority filter; policy drop;"
-        for family in _FAMILIES:
-            if self._own[family.version]:
-                yield (f"meta l4proto {{ tcp, udp }} {family.ip} saddr {self._own[family.version]} "
-                       f"{family.ip} daddr @peers{family.version} accept")
+        # Most packets: the first look has found that they are the own address's, to a peer, or copies for one.
+        yield from (f"{match} ct state untracked accept" for match in family.first)
         yield 'oifname "lo" accept'
-        yield f"icmpv6 type {_STEERING} drop"
-        yield "meta l4proto igmp drop"
-        for family in _FAMILIES:
-            ip, version, own = family.ip, family.version, self._own[family.version]
-            if own:
-                yield f"{ip} saddr != {own} drop"
-            elif version == 6:
-                yield "meta nfproto ipv6 drop"
-        yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+        if family.version == 6:
+            yield f"icmpv6 type {_STEERING} drop"
+            asked_from = ", ".join([own, *([link_local_of(self._own[4])] if self._own[4] else [])])
+            yield f"icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} ip6 saddr {{ {asked_from} }} accept"
+        if own:
+            yield f"{ip} saddr != {own} drop"
+        if family.version == 4:
+            yield "ip daddr 224.0.0.0/4 ip ttl 0 accept"
         # A group's packets leave as copies for each member; what stays is for listeners of the same container.
-        yield "ip daddr 224.0.0.0/4 ip ttl 0 accept"
-        for family in _FAMILIES:
-            yield f"{family.ip} daddr {family.multicast} ct state untracked accept"
-            yield f"{family.ip} daddr {family.multicast} drop"
-            yield f"{family.ip} daddr @peers{family.version} accept"
-        yield "ct state related meta l4proto { icmp, ipv6-icmp } accept"
-        for family in _FAMILIES:
-            for index, rule in self._rules("in"):
-                for _request, reply in _matches(rule, family):
-                    yield _answer(f"{family.ip} daddr @allow{index}_{family.version} {reply}")
-            # Hosts, engines and metadata services open to a rule that names them, not to one that holds them by chance.
-            yield from self._requests(family, "named")
-            yield f"{family.ip} daddr @protected{family.version} drop"
-            yield from self._requests(family, "rest")
+        yield f"{ip} daddr {family.multicast} ct state untracked accept"
+        yield f"{ip} daddr {family.multicast} drop"
+        yield f"{ip} daddr @peers accept"
+        yield f"ct state related meta l4proto {family.icmp} accept"
+        for index, rule in self._rules("in"):
+            for _request, reply in _matches(rule, family):
+                yield _answer(f"{ip} daddr @allow{index} {reply}")
+        # Hosts, engines and metadata services open to a rule that names them, not to one that holds them by chance.
+        yield from self._requests(family, "named")
+        yield f"{ip} daddr @protected drop"
+        yield from self._requests(family, "rest")
         yield "}"
 
     def _requests(self, family, which):
         for index, rule in self._rules("out"):
             for request, _reply in _matches(rule, family):
-                yield f"{family.ip} daddr @{which}{index}_{family.version} {request} accept"
+                yield f"{family.ip} daddr @{which}{index} {request} accept"
 
     def _arp(self):
-        known = [*self._gateways, *(network for rule in self._allow for network in _networks(rule["addresses"]))]
+        four = _FAMILIES[0]
         yield "table arp stowage {"
-        yield from _set("near", "ether_addr . ipv4_addr", self._near(4))
-        yield from _set("peers", "ipv4_addr", self._all(4))
-        yield from _set("known", "ipv4_addr", _texts(known, 4), interval=True)
+        yield from _set("near", "ether_addr . ipv4_addr", self._near(four))
+        yield from _set("peers", "ipv4_addr", self._all(four))
+        yield from _set("known", "ipv4_addr", self._known(four), interval=True)
         yield "chain input { type filter hook input priority filter; policy drop;"
         if self._own[4]:
             yield f"arp saddr ip {self._own[4]} drop"
@@ -249,35 +329,15 @@ class _Filter:
         yield "}"
         yield "}"
 
-    def _multicast4(self):
-        """A packet to a group becomes one copy for each peer, in frames to that peer alone; no one else gets it.
 
-        The original keeps its way to listeners in the same container: with a time to live of 0 it goes no further.
-        """
-        yield "table ip stowage {"
-        yield "chain multicast { type filter hook output priority -10; policy accept;"
-        yield "ip daddr != 224.0.0.0/4 accept"
-        yield 'oifname "lo" accept'
-        yield "meta l4proto igmp drop"
-        yield "ct state untracked accept"
-        for peer in self._all(4):
-            yield f"dup to {peer}"
-        yield "ip ttl set 0"
+def _shut():
+    """What is left of a family that the container has no address of."""
+    for way, interface in (("input", "iifname"), ("output", "oifname")):
+        yield f"chain {way} {{ type filter hook {way} priority filter; policy drop;"
+        yield f'{interface} "lo" accept'
         yield "}"
-        yield "}"
-
-    def _multicast6(self):
-        yield "table ip6 stowage {"
-        yield "chain multicast { type filter hook output priority -10; policy accept;"
-        yield "ip6 daddr != ff00::/8 accept"
-        yield 'oifname "lo" accept'
-        yield "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
-        yield "ct state untracked accept"
-        for peer in self._all(6):
-            yield f"dup to {peer}"
-        yield "drop"
-        yield "}"
-        yield "}"
+    yield "chain multicast {"
+    yield "}"
 
 
 def _answer(match):
@@ -292,6 +352,10 @@ def _set(name, kind, elements, interval=False):
     if elements:
         yield f"elements = {{ {', '.join(elements)} }}"
     yield "}"
+
+
+def _hex(address):
+    return f"0x{int(ipaddress.IPv6Address(address)):032x}"
 
 
 def _networks(texts):

@@ -12,7 +12,8 @@ from typing import Any
 from .addresses import ends
 from .complaints import Complaints, join, show
 
-BRIDGE_OPTIONS = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+INHIBIT = "com.docker.network.bridge.inhibit_ipv4"
+BRIDGE_OPTIONS = {INHIBIT: "true"}
 BRIDGE_NAME = "com.docker.network.bridge.name"
 
 

@@ -13,6 +13,7 @@ from ...module_utils.errors import InvalidInput
 from ...module_utils.isolation.policy import RUNTIME_NAME
 from ...module_utils.isolation.rules import parse_port
 from .complaints import Complaints, join, show
+from .host_side import INHIBIT
 
 ALLOW_KEYS = ("from", "from_group", "to", "to_group", "ports")
 EXPECTED_END = "expected a cluster, an address, or a network such as 10.0.0.0/8"
@@ -136,8 +137,22 @@ def build_policy(
             _add_rule(policy, name, rule, of_cluster)
     gateways = sorted({network[key] for network in networks.values() for key in ("gateway", "gateway6")
                        if network.get(key)})
-    hosts = sorted({address for host in observations.values() for address in host.get("addresses") or []})
-    return {"clusters": policy, "protected": [*hosts, *METADATA], "gateways": gateways}
+    hosts = {address for host in observations.values() for address in host.get("addresses") or []}
+    hosts.update(*map(_on_bridge, networks.values()))
+    return {"clusters": policy, "protected": [*sorted(hosts), *METADATA], "gateways": gateways}
+
+
+def _on_bridge(network: Mapping[str, Any]) -> set[str]:
+    """Return the addresses that engines give to a bridge which they make, and so to hosts that have not got it yet."""
+    if network.get("driver") != "bridge":
+        return set()
+    found = set()
+    kept_away = network.get("bridge") or (network.get("options") or {}).get(INHIBIT) == "true"
+    keys = [("gateway6", "subnet6")] if kept_away else [("gateway", "subnet"), ("gateway6", "subnet6")]
+    for gateway, subnet in keys:
+        if network.get(subnet):
+            found.add(str(network.get(gateway) or ipaddress.ip_network(network[subnet])[1]))
+    return found
 
 
 def _add_rule(policy: Policy, name: str, rule: Mapping[str, Any], of_cluster: Mapping[str, list[Policy]]) -> None:

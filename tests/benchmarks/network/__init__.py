@@ -4,9 +4,11 @@
 """What isolation costs: throughput and latency between containers on two hosts, and what a change costs.
 
 Two hosts and a LAN between them are network namespaces of this machine, the containers macvlan interfaces on the hosts'
-NICs with the very filters that hosts load. The peer is the bare LAN: the same programs between the hosts themselves.
+NICs with the very filters that hosts load. The peer is the bare LAN: the same programs between the hosts themselves. A
+second peer, containers without isolation, tells what of it the filter costs: the rest is a namespace and its interface.
 With 1,000 tenants, 999 others have an interface and a filter on the first host, each. Rounds alternate between
-both, and the best quarter counts: what others do on the machine meanwhile only ever takes away. Needs root, ip and nft.
+all three, each side has a core of its own, and the best quarter counts: what others do on the machine meanwhile only
+ever takes away. Needs root, ip and nft.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ TRIPS = 4000
 NAME = f"sb{os.getpid() % 10**5}"
 HOSTS = {"a": "10.98.0.1", "b": "10.98.0.2"}
 MEMBERS = {"a": "10.98.1.1", "b": "10.98.1.2"}
+OPEN = {"a": "10.98.1.3", "b": "10.98.1.4"}
 
 # One side answers, the other measures; plain sockets, so that both ways pay the same for the program.
 SERVER = """
@@ -86,7 +89,7 @@ def cases() -> list[str]:
 
 def run(case: str) -> Iterator[Measurement]:
     """Measure one case between namespaces that go away with everything in them."""
-    for program in ("ip", "nft", "nsenter"):
+    for program in ("ip", "nft", "nsenter", "taskset"):
         if shutil.which(program) is None:
             raise RuntimeError(f"{program} is missing; install iproute2, nftables and util-linux to measure networks")
     if os.geteuid() != 0:
@@ -116,7 +119,7 @@ class _Net:
 
     def listen(self, space: str) -> None:
         """Start the answering side in a namespace, and wait until it is ready."""
-        server = subprocess.Popen(["ip", "netns", "exec", space, sys.executable, "-c", SERVER],
+        server = subprocess.Popen(["ip", "netns", "exec", space, *_on_core(-1), sys.executable, "-c", SERVER],
                                   stdout=subprocess.PIPE, text=True)  # fmt: skip
         self.servers.append(server)
         if not server.stdout or server.stdout.readline().strip() != "ready":
@@ -148,8 +151,10 @@ def _lan(tenants: int) -> Iterator[_Net]:
         for side, address in MEMBERS.items():
             _member(net, side, f"member-{side}", address)
             _load(f"{NAME}-member-{side}", rules.render(_policy("t0", *MEMBERS.values()), f"t0_m_{'ab'.index(side)}"))
+        for side, address in OPEN.items():
+            _member(net, side, f"open-{side}", address)
         _others(net, tenants - 1)
-        for name in ("host-b", "member-b"):
+        for name in ("host-b", "member-b", "open-b"):
             net.listen(f"{NAME}-{name}")
         yield net
     finally:
@@ -194,20 +199,28 @@ def _command(*words: str, text: str | None = None) -> str:
     return done.stdout
 
 
+def _on_core(position: int) -> list[str]:
+    """The command that keeps another one on the first (0) or the last (-1) core that this process may use."""
+    return ["taskset", "-c", str(sorted(os.sched_getaffinity(0))[position])]
+
+
 def _compare(case: str, what: str, net: _Net) -> Iterator[Measurement]:
-    ways = {"bare": (f"{NAME}-host-a", HOSTS["b"]), "isolated": (f"{NAME}-member-a", MEMBERS["b"])}
+    ways = {"bare LAN": ("host-a", HOSTS["b"]), "containers without isolation": ("open-a", OPEN["b"]),
+            "": ("member-a", MEMBERS["b"])}  # fmt: skip
     amount = SECONDS if what == "throughput" else TRIPS
     figures: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(ROUNDS + 1):  # the first one warms up: neighbours, caches
         for name in sorted(ways, reverse=bool(number % 2)):
             space, address = ways[name]
-            said = _command("ip", "netns", "exec", space, sys.executable, "-c", CLIENT, what, address, str(amount))
+            said = _command("ip", "netns", "exec", f"{NAME}-{space}", *_on_core(0), sys.executable, "-c", CLIENT, what,
+                            address, str(amount))  # fmt: skip
             if number:
                 figures[name].append(json.loads(said))
     better = "higher" if what == "throughput" else "lower"
     best = {name: median(sorted(found, reverse=better == "higher")[: ROUNDS // 4]) for name, found in figures.items()}
     unit = "Mbit/s" if what == "throughput" else "us"
-    yield Measurement("network", case, unit, best["isolated"], "bare LAN", best["bare"], 0.95, better=better)
+    for peer in list(ways)[:2]:
+        yield Measurement("network", case, unit, best[""], peer, best[peer], 0.95, better=better)
 
 
 def _change(net: _Net) -> float:

@@ -10,11 +10,12 @@ from ansible_collections.stowage.fleet.plugins.module_utils.isolation.converge i
 
 def filter_of(*members, rule="accept"):
     listed = ", ".join(members)
+    copies = "".join(f"dup to {member}\n" for member in members)
     pairs = ", ".join(f"02:42:ac:1e:00:81 . {member}" for member in members)
     return (
-        "table inet stowage {\nset near4 { type ether_addr . ipv4_addr\n"
-        f"elements = {{ {pairs} }}\n}}\nset peers4 {{ type ipv4_addr\nelements = {{ {listed} }}\n}}\n"
-        f"set gateways4 {{ type ipv4_addr\nelements = {{ 10.0.0.1 }}\n}}\n{rule}\n}}\n"
+        "table ip stowage {\nset near { type ether_addr . ipv4_addr\n"
+        f"elements = {{ {pairs} }}\n}}\nset peers {{ type ipv4_addr\nelements = {{ {listed} }}\n}}\n"
+        f"set protected {{ type ipv4_addr\nelements = {{ 10.0.0.1 }}\n}}\n{copies}{rule}\n}}\n"
     )
 
 

@@ -110,3 +110,16 @@ def test_a_host_is_told_of_its_own_clusters_only():
     found = build_policies(desired, planned, {"h1": {}, "h2": {}}, {}, ["h1", "h2"])
     assert list(found["after"]["h1"]["clusters"]) == ["acme"]
     assert list(found["after"]["h2"]["clusters"]) == ["globex"]
+
+
+@pytest.mark.parametrize(("more", "held"), [
+    ({}, {"10.7.0.1", "fd00:7::1"}),
+    ({"gateway": "10.7.0.9", "gateway6": "fd00:7::9"}, {"10.7.0.9", "fd00:7::9"}),
+    ({"bridge": "br0"}, {"fd00:7::1"}),
+    ({"options": {"com.docker.network.bridge.inhibit_ipv4": "true"}}, {"fd00:7::1"}),
+    ({"driver": "macvlan"}, set()),
+])
+def test_what_engines_will_give_to_their_bridges_is_protected_before_they_have(more, held):
+    network = {"driver": "bridge", "subnet": "10.7.0.0/24", "subnet6": "fd00:7::/64", **more}
+    policy = build_policy({}, {"lan": network}, [], {"h1": {"addresses": ["192.0.2.1"]}})
+    assert set(policy["protected"]) - {"192.0.2.1", "169.254.0.0/16", "fd00:ec2::254"} == held
