@@ -22,6 +22,7 @@ from ..links import attach, lease, wire
 from . import namespace, rules, specs
 
 _HOOK_TIMEOUT = 60
+_END_TAKES = 5.0
 
 
 def main(arguments=None):
@@ -55,13 +56,27 @@ def _create(arguments):
 def _start(arguments):
     """Make the links of a container whose process is about to start."""
     ident = arguments[-1]
+    runc = ["runc", *arguments[: arguments.index("start")]]
     try:
-        state = json.loads(wire.run("runc", *arguments[: arguments.index("start")], "state", ident))
+        state = json.loads(wire.run(*runc, "state", ident))
         attach.wire_all(ident, state["pid"])
         os.execvp("runc", ["runc", *arguments])
     except (OSError, ValueError, KeyError, StowageError) as error:
         _complain(f"stowage: the container must not start without its links: {error}", _value(arguments, ("--log",)))
+        _end(runc, ident)
     return 1
+
+
+def _end(runc, ident):
+    """End a container that was made and must not start: an engine does not remove what waits, nor start it again."""
+    try:
+        pid = json.loads(wire.run(*runc, "state", ident))["pid"]
+        wire.run(*runc, "kill", ident, "KILL")
+        deadline = time.monotonic() + _END_TAKES
+        while pid and os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
+            time.sleep(0.01)
+    except (ValueError, KeyError, StowageError) as error:
+        sys.stderr.write(f"stowage: it waits still: {error}\n")
 
 
 def _delete(arguments):

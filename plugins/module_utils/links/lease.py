@@ -46,8 +46,8 @@ def check_client(link):
     :raises HostError: with one sentence.
     """
     if not _client():
-        raise HostError(f"link {link.name}: this host has no DHCP client; expected udhcpc (package udhcpc on Debian and "
-                        "Ubuntu, busybox elsewhere), which the role network installs with network_dhcp: true")
+        raise HostError(f"link {link.name}: this host has no DHCP client; expected udhcpc, which the role network "
+                        "installs with network_dhcp: true (package udhcpc on Debian and Ubuntu, busybox elsewhere)")
 
 
 def _client():
@@ -83,16 +83,18 @@ def begin(ident, owner, link, namespace, pid):
 def _unit_words(unit, ident, owner, link, namespace, pid):
     told = json.dumps({"ident": ident, "pid": pid, "born": _born(pid), "link": link.to_dict()})
     # It reads what strangers send, so it may do no more than it has to.
-    kept = {"NetworkNamespacePath": namespace.path, "Restart": "on-failure", "RestartSec": "5",
-            "NoNewPrivileges": "yes", "ProtectSystem": "strict", "ProtectHome": "yes",
-            "ReadWritePaths": specs.FOLDER, "CapabilityBoundingSet": "CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE"}
+    kept = {
+        "NetworkNamespacePath": namespace.path, "Restart": "on-failure", "RestartSec": "2",
+        "StartLimitIntervalSec": "0", "NoNewPrivileges": "yes", "ProtectSystem": "strict", "ProtectHome": "yes",
+        "ReadWritePaths": specs.FOLDER, "CapabilityBoundingSet": "CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE",
+    }
     return ["--quiet", "--collect", "--service-type=exec", f"--unit={unit}", f"--setenv=STOWAGE_TOLD={told}",
             f"--description=DHCP client of link {link.name} of container {owner}",
             *(f"--property={key}={value}" for key, value in kept.items())]
 
 
 def _client_words(owner, link, last):
-    words = ["-f", "-a300", "-t", "4", "-T", "2", "-A", "5", "-i", link.name,
+    words = ["-f", "-t", "4", "-T", "2", "-A", "5", "-i", link.name,
              "-s", specs.program() or _DEFAULT_PROGRAM,
              "-x", f"0x3d:{client_id(owner, link.name).hex()}", "-x", f"hostname:{host_name(owner)}"]
     for take in link.dhcp_take:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks themselves, with real packets: addresses that strangers have, and IPv6 beside IPv4."""
+"""Networks themselves, with real packets: addresses that strangers have, and what a host can not have."""
 
 from __future__ import annotations
 
@@ -11,21 +11,9 @@ import warnings
 import pytest
 
 from .conftest import OUTSIDE, run
-from .test_isolation import wrong
+from .test_links import lasting
 
-CLUSTERS = {"red": {"one": 1, "two": 1}, "blue": {"one": 1}}
 SUBNET6 = "fd00:77::/64"
-
-
-def converge(net, clusters, **network):
-    """Run the playbook containers with further options of the network lan."""
-    variables = net.variables(clusters)
-    variables["stowage_networks"]["lan"].update(network)
-    path = net.folder / "networks.json"
-    path.write_text(json.dumps(variables))
-    done = net.play("containers", "-e", f"@{path}", "--limit", ",".join(net.hosts))
-    net.look(clusters)
-    return done
 
 
 def names(net):
@@ -60,8 +48,9 @@ class Told:
                 "stop_timeout": 0, **further}
 
     def bring(self, network, *instances, check=False):
-        """Run the module and return its answer."""
-        arguments = json.dumps({"fleet": "nettest", "networks": [network], "instances": instances})
+        """Run the module with a network, or a list of them, and return its answer."""
+        networks = network if isinstance(network, list) else [network]
+        arguments = json.dumps({"fleet": "nettest", "networks": networks, "instances": instances})
         return self.net.ansible(self.host, "stowage.fleet.containers", arguments, *(["--check"] if check else []))
 
 
@@ -113,22 +102,39 @@ def test_what_a_host_cannot_have_is_refused_in_one_sentence_and_nothing_changes(
     assert names(net) == ["red_one_0"]
 
 
-def test_ipv6_stands_beside_ipv4_and_is_isolated_as_well(empty):
-    net = empty
-    converge(net, CLUSTERS, subnet6=SUBNET6)
-    for name in CLUSTERS["red"]:
-        actor = net.actors[f"red_{name}_0"]
-        assert actor.address6 == f"fd00:77::{int(actor.address.rsplit('.', 1)[1]):x}"
-    kinds = ("tcp6", "udp6", "icmp6", "tcp", "multicast6")
-    table = {(a, b, kind): (a[:3] == b[:3]) for kind in kinds for a in ("red_one_0", "red_two_0", "blue_one_0")
-             for b in ("red_one_0", "red_two_0", "blue_one_0") if a != b}
-    assert not wrong(net, table)
-    assert converge(net, CLUSTERS, subnet6=SUBNET6).stdout.count("changed=0") == 2
-    run("docker", "restart", net.hosts[1])
-    net.wait(lambda: net.sh(net.hosts[1], "docker ps -q --filter name=red_two_0", check=False) != "", "it is back")
-    net.wait_listening(net.actors["red_two_0"])
-    net.start_listening(net.hosts[1])
-    assert not wrong(net, table)
+# Asks the kernel what it takes for the longest packet to a neighbour (IP_MTU, after IP_MTU_DISCOVER).
+LONGEST = """import socket, sys
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+one.setsockopt(0, 10, 2)
+one.connect((sys.argv[1], 9))
+print(one.getsockopt(0, 14))"""
+
+
+def test_the_mtu_of_a_network_is_that_of_its_containers_by_both_drivers(empty):
+    told = Told(empty)
+    bridged = {"name": "ntmtu", "driver": "bridge", "subnet": "10.95.0.0/24", "mtu": 1300}
+    on_bridge = told.one(1, network="ntmtu", address="10.95.0.9")
+    try:
+        assert all_well(told.bring([{**told.lan, "mtu": 1400}, bridged], told.one(), on_bridge))
+        longest = {name: empty.sh(told.host, f"docker exec {name} python3 -c '{LONGEST}' {neighbour}")
+                   for name, neighbour in (("red_one_0", empty.subnet[250]), ("red_one_1", "10.95.0.8"))}
+        assert longest == {"red_one_0": "1400", "red_one_1": "1300"}
+        said = told.bring([{**told.lan, "mtu": 9000}], told.one(env={"A": "1"}))["msg"]
+        assert "mtu" in said, said
+    finally:
+        empty.sh(told.host, "docker rm -f red_one_1; docker network rm ntmtu", check=False)
+
+
+def test_a_pool_that_runs_out_is_said_before_anything_changes(empty):
+    variables = empty.variables(CLUSTERS)
+    variables["stowage_networks"]["lan"]["pool"] = f"{empty.subnet[200]}-{empty.subnet[201]}"
+    path = empty.folder / "pool.json"
+    path.write_text(json.dumps(variables))
+    done = empty.play("containers", "-e", f"@{path}", "--limit", ",".join(empty.hosts), check=False)
+    assert done.returncode
+    assert "the pool of network lan has no free address" in " ".join(done.stdout.split()), done.stdout[-2000:]
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not names(empty)
 
 
 @pytest.mark.parametrize(("kind", "link", "network"), [
