@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...module_utils.errors import InvalidInput
 from .addresses import ends
 from .complaints import Complaints, join, show
 
@@ -81,13 +82,29 @@ def shims(network: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, str]:
 
 
 def reserve(networks: Mapping[str, dict[str, Any]], hosts: Sequence[str]) -> None:
-    """Keep the addresses of shims from instances."""
+    """Keep the addresses of shims from instances.
+
+    :raises InvalidInput: when a pool has too few addresses for the shims of all hosts.
+    """
+    _refuse_shortage(networks, hosts)
     for network in networks.values():
         network["exclude"] = [*network["exclude"], *sorted(shims(network, hosts).values())]
 
 
+def _refuse_shortage(networks: Mapping[str, Mapping[str, Any]], hosts: Sequence[str]) -> None:
+    short = {name: len(shims(network, hosts)) for name, network in networks.items() if network.get("shim") is True}
+    problems = [f"stowage_networks.{name}.pool: has addresses for the shims of {count} of {len(hosts)} hosts; expected "
+                "one for each host, and those of instances" for name, count in short.items() if count < len(hosts)]
+    if problems:
+        raise InvalidInput(problems)
+
+
 def for_host(networks: Mapping[str, Mapping[str, Any]], host: str, hosts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what the module host_network is told on one host."""
+    """Return what the module host_network is told on one host.
+
+    :raises InvalidInput: when a pool has too few addresses for the shims of all hosts.
+    """
+    _refuse_shortage(networks, hosts)
     found = []
     for name, network in sorted(networks.items()):
         shim = shims(network, hosts).get(host)

@@ -44,8 +44,8 @@ def _check_ports(networks: Mapping[str, Mapping[str, Any]], complaints: Complain
         bridge, nic = network.get("bridge"), network.get("parent")
         if bridge and bridge in bridges:
             owner = join(VARIABLE, bridges[bridge])
-            complaints.add(join(join(VARIABLE, name), "bridge"), f"{bridge} is that of {owner} too; expected a bridge for "
-                           "each network, since an engine takes it for one only")
+            complaints.add(join(join(VARIABLE, name), "bridge"), f"{bridge} is that of {owner} too; expected a bridge "
+                           "for each network, since an engine takes it for one only")
         bridges[bridge or ""] = name
         if bridge and nic:
             ports.setdefault(nic, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.complaints import Complaints
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.host_side import for_host, reserve, shims
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import for_engines, read_networks
@@ -74,3 +75,14 @@ def test_a_nic_and_a_bridge_are_given_once(networks, sentence):
     _networks, said = read(**networks)
     assert len(said) == 1
     assert said[0].startswith(sentence)
+
+
+@pytest.mark.parametrize("ask", [lambda networks: reserve(networks, ["h1", "h2", "h3"]),
+                                 lambda networks: for_host(networks, "h1", ["h1", "h2", "h3"])])
+def test_a_pool_with_too_few_addresses_for_the_shims_is_refused(ask):
+    networks, said = read(lan={**LAN, "pool": "172.30.0.128/31"})
+    assert not said
+    with pytest.raises(InvalidInput) as caught:
+        ask(networks)
+    assert caught.value.problems[0].startswith(
+        "stowage_networks.lan.pool: has addresses for the shims of 2 of 3 hosts; expected one for each host")
