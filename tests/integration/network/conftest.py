@@ -29,7 +29,10 @@ OUTSIDE = f"{LAB}-outside"
 # host are numbered by the names of its networks when it boots: this one has to come after the lab's own, stowage-NAME.
 WIRE, WIRE_BRIDGE = f"wire-{LAB}", "ntwire"
 WIRE_NET = f"10.97.{zlib.crc32(LAB.encode()) % 250}"
-METADATA, FOREIGN = "169.254.169.254", "10.99.0.1"
+WIRE_END = ("251", "252")
+LAN6, WIRE6 = "fd00:77::", "fd00:97::"
+# Addresses that the machine outside plays, of IPv4 and IPv6.
+METADATA, FOREIGN = ("169.254.169.254", "fd00:ec2::254"), ("10.99.0.1", "fd00:99::1")
 LISTEN = (HERE / "listen.py").read_text()
 SEND = (HERE / "send.py").read_text()
 # A container image out of the host's own files: Python and a shell.
@@ -52,9 +55,10 @@ def run(*command, check=True, timeout=300, text=None):
 class Actor:
     """Somebody who sends and listens: a container, a host, or a machine outside."""
 
-    def __init__(self, name, kind, host, address, cluster="", address6=""):
-        self.name, self.kind, self.host, self.address = name, kind, host, address
-        self.cluster, self.address6 = cluster, address6
+    def __init__(self, name, kind, host, address, cluster="", address6="", wire=("", ""), member=False):
+        self.name, self.kind, self.host, self.address, self.member = name, kind, host, address, member
+        self.cluster, self.address6, self.wire = cluster, address6, wire
+        self.networks = {"lan", "wire"} if kind != "container" else {"wire" if address.startswith(WIRE_NET) else "lan"}
 
     def command(self, *words):
         """The command that runs words where the actor is."""
@@ -116,7 +120,7 @@ class Net:
         self.host_addresses = {name: fleet["hosts"][name]["ansible_host"] for name in self.hosts}
         self.labels = {name: fleet["hosts"][name]["stowage_host_labels"]["zone"] for name in self.hosts}
         self.subnet = ipaddress.ip_network(fleet["vars"]["stowage_networks"]["lan"]["subnet"])
-        self.gateway, self.outside_address = str(self.subnet[120]), str(self.subnet[121])
+        self.gateway, self.outside_address = (str(self.subnet[120]), f"{LAN6}78"), str(self.subnet[121])
         self.actors = {}
 
     def sh(self, host, script, check=True, timeout=300):
@@ -131,10 +135,23 @@ class Net:
             time.sleep(0.1)
 
     def plug(self, host):
-        """Make the host's second NIC a port of the bridge that its containers are on."""
+        """Make the host's second NIC a port of the bridge that its containers are on, and give it its addresses."""
+        number = self.hosts.index(host)
         self.sh(host, f"ip link add {WIRE_BRIDGE} type bridge 2>/dev/null; set -e; ip link set {WIRE_BRIDGE} up; "
                 "nic=$(basename /sys/class/net/eth[1-9]*); ip address flush dev $nic; "
-                f"ip link set $nic master {WIRE_BRIDGE}; ip link set $nic up")
+                f"ip link set $nic master {WIRE_BRIDGE}; ip link set $nic up; "
+                f"for nic in eth0 {WIRE_BRIDGE}; do echo 0 > /proc/sys/net/ipv6/conf/$nic/disable_ipv6; done; "
+                f"ip address replace {WIRE_NET}.{WIRE_END[number]}/24 dev {WIRE_BRIDGE}; "
+                f"ip address replace {WIRE6}f:{number}/64 dev {WIRE_BRIDGE} nodad; "
+                f"ip address replace {LAN6}f:{number}/64 dev eth0 nodad")
+
+    def reboot(self, host):
+        """Restart a host. With two NICs the machine's engine may name them the other way round afterwards."""
+        run("docker", "network", "disconnect", "-f", WIRE, host)
+        run("docker", "restart", "-t", "5", host)
+        run("docker", "network", "connect", WIRE, host)
+        self.plug(host)
+        self.start_listening(host)
 
     # -- the fleet
 
@@ -149,12 +166,14 @@ class Net:
             wanted[name] = {"groups": groups, "network": "lan", **further}
         return {
             "stowage_fleet_name": "nettest", "stowage_pull": "never", "stowage_host_reserved": {"memory": "256m"},
-            "stowage_grades": {"tiny": {"cpus": 0.1, "memory": "48m"}},
+            "stowage_grades": {"tiny": {"cpus": 0.2, "memory": "48m"}},
             "stowage_types": {"agent": {"image": "nettest", "command": ["python3", "-c", LISTEN], "stop_timeout": 0}},
             "stowage_networks": {"lan": {
-                "driver": "macvlan", "parent": "eth0", "subnet": str(self.subnet), "gateway": self.gateway,
-                "pool": f"{self.subnet[200]}-{self.subnet[240]}"}, "wire": {
+                "driver": "macvlan", "parent": "eth0", "subnet": str(self.subnet), "gateway": self.gateway[0],
+                "pool": f"{self.subnet[200]}-{self.subnet[240]}", "subnet6": f"{LAN6}/64",
+                "gateway6": self.gateway[1]}, "wire": {
                     "driver": "bridge", "subnet": f"{WIRE_NET}.0/24", "pool": f"{WIRE_NET}.10-{WIRE_NET}.60",
+                    "subnet6": f"{WIRE6}/64",
                     "options": {
                         "com.docker.network.bridge.name": WIRE_BRIDGE,
                         "com.docker.network.bridge.inhibit_ipv4": "true",
@@ -192,9 +211,11 @@ class Net:
 
     def look(self, clusters):
         """Find the containers and their addresses."""
-        found = {f"host{index + 1}": Actor(f"host{index + 1}", "host", host, self.host_addresses[host])
-                 for index, host in enumerate(self.hosts)}
-        found["outside"] = Actor("outside", "outside", OUTSIDE, self.outside_address)
+        found = {f"host{index + 1}": Actor(
+            f"host{index + 1}", "host", host, self.host_addresses[host], address6=f"{LAN6}f:{index}",
+            wire=(f"{WIRE_NET}.{WIRE_END[index]}", f"{WIRE6}f:{index}")) for index, host in enumerate(self.hosts)}
+        found["outside"] = Actor("outside", "outside", OUTSIDE, self.outside_address, address6=f"{LAN6}79",
+                                 wire=(f"{WIRE_NET}.121", f"{WIRE6}79"))
         form = "{{.Name}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
         for host in self.hosts:
             names = self.sh(host, "docker ps -q --filter label=stowage.fleet=nettest | xargs -r docker inspect -f "
@@ -204,7 +225,10 @@ class Net:
                 name = name.lstrip("/")
                 cluster = name.split("_")[0]
                 if cluster in clusters:
-                    found[name] = Actor(name, "container", host, address, cluster, six[0] if six else "")
+                    found[name] = Actor(name, "container", host, address, cluster, six[0] if six else "",
+                                        member=clusters[cluster].get("isolation") is not False)
+        for host in self.hosts:
+            self.plug(host)  # engines take addresses off a bridge with IPv6 that are not their own
         for actor in found.values():
             if actor.kind == "container":
                 self.wait_listening(actor)
@@ -229,9 +253,9 @@ class Net:
         learns it from there. So those who stand outside ask in a second round, when members know each other.
         """
         second = {case: table[case] for case in table
-                  if case[2] == "arp" and self.actors[case[0]].kind != "container"}
+                  if case[2] == "arp" and not self.actors[case[0]].member}
         first = {case: table[case] for case in table if case not in second}
-        if any(case[2] == "arp" for case in first):
+        if any(case[2] in ("arp", "nd") for case in first):
             self.forget_neighbours()
         out = self._exchange(first)
         if second:
@@ -252,8 +276,8 @@ class Net:
             key = (sender, kind) if group else case
             if key not in tokens:
                 tokens[key] = uuid.uuid4().hex[:12]
-                item = {"kind": "udp" if kind == "arp" else kind, "to": self.address(receiver, kind),
-                        "token": tokens[key]}
+                item = {"kind": {"arp": "udp", "nd": "udp6"}.get(kind, kind), "token": tokens[key],
+                        "to": self.address(receiver, kind, sender)}
                 if len(case) > 3:
                     item["port"] = case[3]
                 wanted.setdefault(sender, []).append(item)
@@ -273,8 +297,8 @@ class Net:
         for case in cases:
             sender, receiver, kind = case[:3]
             token = tokens[(sender, kind) if kind.startswith("multicast") else case]
-            if kind == "arp":
-                out[case] = self.address(receiver, kind) in sent[sender]["neighbours"]
+            if kind in ("arp", "nd"):
+                out[case] = self.address(receiver, kind, sender) in sent[sender]["neighbours"]
             elif kind in ("udp", "udp6", "multicast", "multicast6"):
                 out[case] = (kind.rstrip("6") if kind.startswith("udp") else kind, token) in heard.get(receiver, ())
             else:
@@ -284,42 +308,52 @@ class Net:
     def forget_neighbours(self, members=True):
         """Make everybody, or those who are no members, ask anew who has an address."""
         for host in self.hosts:
-            self.sh(host, "ip neigh flush all")
-            if members:
-                self.sh(host, "for pid in $(docker ps -q --filter label=stowage.fleet=nettest | xargs -r docker "
-                        "inspect -f '{{.State.Pid}}'); do nsenter --net=/proc/$pid/ns/net ip neigh flush all; done")
+            names = " ".join(actor.name for actor in self.actors.values()
+                             if actor.kind == "container" and actor.host == host and (members or not actor.member))
+            self.sh(host, f"ip neigh flush all; for pid in $(echo {names} | xargs -r docker inspect -f "
+                    "'{{.State.Pid}}'); do nsenter --net=/proc/$pid/ns/net ip neigh flush all; done")
         run("docker", "exec", OUTSIDE, "ip", "neigh", "flush", "all")
 
-    def address(self, name, kind):
-        """The address of an actor, or the name itself when it is an address."""
+    def address(self, name, kind, sender):
+        """The address that the sender knows an actor, or a place, by; the name itself when it is an address."""
+        six = kind.endswith("6") or kind == "nd"
         actor = self.actors.get(name)
         if actor is None:
-            return {"metadata": METADATA, "foreign": FOREIGN, "gateway": self.gateway}.get(name, name)
-        return actor.address6 if kind.endswith("6") else actor.address
+            place = {"metadata": METADATA, "foreign": FOREIGN, "gateway": self.gateway}.get(name)
+            return place[six] if place else name
+        if actor.kind != "container" and "lan" not in self.actors[sender].networks:
+            return actor.wire[six]
+        return actor.address6 if six else actor.address
 
 
 def _outside(net, image):
-    """A machine on the lab's network that is nobody's: router, metadata service and foreign network in one."""
+    """A machine on the lab's networks that is nobody's: router, metadata service and foreign network in one."""
     run("docker", "rm", "-f", OUTSIDE, check=False)
-    run("docker", "run", "-d", "--name", OUTSIDE, "--network", f"stowage-{LAB}", "--ip", net.outside_address,
-        "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", "--label", f"stowage.lab={LAB}", image, "python3", "-c",
-        LISTEN)
-    # Nothing that reaches it goes further: it has no way out of the lab.
-    run("docker", "exec", OUTSIDE, "sh", "-c",
-        f"ip route del default; echo 0 > /proc/sys/net/ipv4/ip_forward 2>/dev/null; set -e; "
-        f"ip address add {net.gateway}/24 dev eth0; ip address add {METADATA}/32 dev lo; "
-        f"ip address add {FOREIGN}/32 dev lo")
+    run("docker", "create", "--name", OUTSIDE, "--network", f"stowage-{LAB}", "--ip", net.outside_address,
+        "--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW", "--label", f"stowage.lab={LAB}", image, "sleep", "100000")
+    run("docker", "network", "connect", "--ip", f"{WIRE_NET}.121", WIRE, OUTSIDE)
+    run("docker", "start", OUTSIDE)
+    # Nothing that reaches it goes further: it has no way out of the lab. (Its own /proc/sys can't be written.)
+    process = run("docker", "inspect", "-f", "{{.State.Pid}}", OUTSIDE).stdout.strip()
+    run("nsenter", "-n", "-t", process, "sh", "-c",
+        "ip route del default; set -e; cd /proc/sys/net; echo 0 > ipv4/ip_forward; echo 0 > ipv6/conf/all/forwarding; "
+        "for nic in lo eth0 eth1; do echo 0 > ipv6/conf/$nic/disable_ipv6; done; "
+        f"ip address add {net.gateway[0]}/24 dev eth0; ip address add {net.gateway[1]}/64 dev eth0 nodad; "
+        f"ip address add {LAN6}79/64 dev eth0 nodad; ip address add {WIRE6}79/64 dev eth1 nodad; "
+        f"for place in {METADATA[0]}/32 {FOREIGN[0]}/32 {METADATA[1]}/128 {FOREIGN[1]}/128; "
+        "do ip address add $place dev lo; done")
+    run("docker", "exec", "-d", OUTSIDE, "python3", "-c", LISTEN)
 
 
 def _prepare(net):
     """Give the hosts what the tests need: a second LAN, a machine outside, an image, somebody who listens."""
     net.play("site", "--tags", "network,engine", "--limit", ",".join(net.hosts))
-    _outside(net, run("docker", "inspect", "-f", "{{.Image}}", net.hosts[0]).stdout.strip())
     # Nobody has the address that containers there take for their router's, so nothing leaves. (An engine's internal
     # network would drop multicast between its ports.)
     run("docker", "network", "create", "--subnet", f"{WIRE_NET}.0/24", "--ip-range", f"{WIRE_NET}.128/25", "--gateway",
         f"{WIRE_NET}.254", "-o", "com.docker.network.bridge.enable_ip_masquerade=false", "--label",
         f"stowage.lab={LAB}", WIRE)
+    _outside(net, run("docker", "inspect", "-f", "{{.Image}}", net.hosts[0]).stdout.strip())
     for host in net.hosts:
         run("docker", "network", "connect", WIRE, host)
         net.plug(host)
@@ -334,8 +368,8 @@ def _clean(net):
                f"lan wire; docker rmi nettest; ip link delete {WIRE_BRIDGE}; rm -rf /root/nettest-image "
                "/var/lib/stowage/nettest; pkill -f 'GROUP_PORT = ' || true", check=False)
         run("docker", "network", "disconnect", "-f", WIRE, host, check=False)
-    run("docker", "network", "rm", WIRE, check=False)
     run("docker", "rm", "-f", OUTSIDE, check=False)
+    run("docker", "network", "rm", WIRE, check=False)
 
 
 @pytest.fixture(scope="session")

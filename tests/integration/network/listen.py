@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 
-PORTS = (7007, 7008)
+PORTS = (7007, 7008, 2375)  # the last as if it were an engine's API
 GROUP, GROUP6, GROUP_PORT = "239.77.7.7", "ff05::7:7", 7009
 HEARD = "/tmp/heard"
 

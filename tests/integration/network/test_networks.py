@@ -11,8 +11,8 @@ import warnings
 import pytest
 
 from .conftest import OUTSIDE, run
-from .test_links import lasting
 
+CLUSTERS = {"red": {"one": 1, "two": 1}, "blue": {"one": 1}}
 SUBNET6 = "fd00:77::/64"
 
 
