@@ -18,6 +18,8 @@ description:
     C(zone_NAME), C(fleet_hosts) and C(fleet_containers).
   - Its file ends in C(.stowage.yml) or C(.stowage.yaml). Keep it outside a directory that is itself an inventory,
     or each use of that one asks all engines.
+  - It may follow the inventory of the hosts (C(-i inventories/production -i fleet.stowage.yml)). Then it adds what runs
+    there, and leaves the variables of hosts as they are.
 extends_documentation_fragment:
   - constructed
   - inventory_cache
@@ -171,6 +173,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self.inventory.add_child(group, member)
 
     def _add_host(self, name: str, observation: dict[str, Any] | None) -> None:
+        # Another inventory of the same run has it: what that says of it is what a plan is to be made from.
+        known = name in self.inventory.hosts
         self.inventory.add_host(name)
         self._group("fleet_hosts", name)
         for key in _REACH:
@@ -178,7 +182,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 self.inventory.set_variable(name, key, self._reach[name][key])
         facts = observation or {}
         self.inventory.set_variable(name, "stowage_answers", observation is not None)
-        for key in ("engine", "cpus", "resources", "reserved", "labels", "state"):
+        for key in ("engine", "cpus", *(() if known else ("resources", "reserved", "labels", "state"))):
             self.inventory.set_variable(name, f"stowage_host_{key}", facts.get(key))
         if (facts.get("labels") or {}).get("zone"):
             self._group(f"zone_{facts['labels']['zone']}", name)

@@ -87,6 +87,17 @@ def test_hosts_and_containers_are_in_their_groups(fleet, source):
     assert first["stowage_host_resources"]["memory"] > 0
 
 
+def test_beside_the_inventory_of_the_hosts_it_leaves_their_variables_as_they_are(fleet, source):
+    listed = bare(json.loads(command("ansible-inventory", "-i", fleet.inventory, "-i", source, "--list")))
+    assert sorted(listed["fleet_containers"]["hosts"]) == sorted(fleet.containers())
+    for host in fleet.hosts:
+        variables = listed["_meta"]["hostvars"][host]
+        assert variables["stowage_answers"] is True
+        assert variables["stowage_host_labels"]["zone"] == fleet.zones[host]
+        # What was measured is no wish of the operator's, and hosts refuse it as one.
+        assert "stowage_host_resources" not in variables
+
+
 def test_commands_reach_into_the_containers_of_a_cluster(fleet, source):
     answer = command("ansible", "-i", source, "cluster_acme", "-m", "ansible.builtin.raw", "-a", "cat /proc/1/comm")
     names = [name for name in fleet.ids() if name.startswith("acme_")]
