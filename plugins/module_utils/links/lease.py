@@ -245,7 +245,7 @@ def read_words(link, words, now):
 
 
 def _routes(words):
-    return [[str(ipaddress.IPv4Network(to)), str(ipaddress.IPv4Address(via))] for to, via in
+    return [[str(ipaddress.IPv4Network(to, strict=False)), str(ipaddress.IPv4Address(via))] for to, via in
             zip(words[::2], words[1::2])]
 
 

@@ -32,6 +32,15 @@ def test_a_link_survives_being_written_down():
     assert made.routes == (("10.0.0.0/8", "192.0.2.1"),)
 
 
+def test_a_lease_stands_beside_ipv6_addresses_and_what_older_versions_wrote_is_read():
+    (made,) = read_links("web", [link(dhcp="yes", dhcp_take=["mtu", "gateway"], addresses=["2001:db8::7/64"])])
+    assert (made.dhcp, made.dhcp_take, made.dhcp_timeout) == (True, ("gateway", "mtu"), 20)
+    assert Link.from_dict(made.to_dict()) == made
+    (plain,) = read_links("web", [link()])
+    older = {key: value for key, value in plain.to_dict().items() if not key.startswith("dhcp")}
+    assert Link.from_dict(older) == plain
+
+
 def test_a_nic_and_an_ipvlan_have_no_mac_of_ours():
     found = read_links("web", [link(kind="nic"), link(name="eth2", kind="ipvlan")])
     assert [each.mac for each in found] == ["", ""]
@@ -55,6 +64,14 @@ def test_a_nic_and_an_ipvlan_have_no_mac_of_ours():
     (link(rate="fast"), "links[0].rate: 'fast'; expected a rate such as 10mbit"),
     (link(routes=[{"via": "192.0.2.1"}]), "links[0].routes[0]: "),
     (link(kind="macvlan", host_name="x"), "links[0].host_name: macvlan has no end on the host"),
+    (link(dhcp="perhaps"), "links[0].dhcp: 'perhaps'; expected true or false"),
+    (link(dhcp=True, addresses=["192.0.2.7/24"]), "links[0].addresses: 192.0.2.7/24 is given beside dhcp"),
+    (link(dhcp=True, gateway="192.0.2.1", dhcp_take=["gateway"]), "links[0].gateway: 192.0.2.1 is given, and dhcp"),
+    (link(dhcp=True, mtu=1400, dhcp_take=["mtu"]), "links[0].mtu: 1400 is given, and dhcp_take has mtu too"),
+    (link(dhcp=True, dhcp_take=["dns"]), "links[0].dhcp_take[0]: 'dns'; expected one of gateway, routes, mtu"),
+    (link(dhcp_take=["mtu"]), "links[0].dhcp_take: is given without dhcp"),
+    (link(dhcp_timeout=9), "links[0].dhcp_timeout: is given without dhcp"),
+    (link(dhcp=True, dhcp_timeout=0), "links[0].dhcp_timeout: 0; expected a whole number from 1 to 600"),
     (link(speed=1), "links[0].speed: unknown key"),
     ("eth1", "links[0].'eth1' is not a mapping"),
 ])
