@@ -17,7 +17,7 @@ from .types import read_types
 from .values import Render, fill, typed
 
 VARIABLES = ("stowage_grades", "stowage_types", "stowage_clusters", "stowage_networks", "stowage_placement")
-PLACEMENT_OPTIONS = ("mode", "exact", "exact_seconds", "rebalance")
+PLACEMENT_OPTIONS = ("mode", "exact", "exact_seconds", "improve_seconds", "rebalance")
 # What the operator decides beside them: apply what fits, and move instances away from their data.
 _DECISIONS = ("partial", "leave_data")
 
