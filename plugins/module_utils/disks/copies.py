@@ -111,9 +111,10 @@ def frozen(mountpoint):
     Whatever happens to this process, the file system thaws.
     """
     descriptor = os.open(mountpoint, os.O_RDONLY | os.O_CLOEXEC)
-    # The watchdog runs beside this process.
+    # The watchdog runs beside this process, and outlives it and its process group.
     # pylint: disable-next=ansible-bad-function
-    watchdog = subprocess.Popen([sys.executable, "-c", _WATCHDOG, mountpoint], stdin=subprocess.PIPE, close_fds=True)
+    watchdog = subprocess.Popen([sys.executable, "-c", _WATCHDOG, mountpoint], stdin=subprocess.PIPE, close_fds=True,
+                                start_new_session=True)
     try:
         fcntl.ioctl(descriptor, kernel.FIFREEZE, 0)
         try:

@@ -5,19 +5,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 import time
 
+import ansible
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BIN = pathlib.Path(sys.executable).parent
 LAB = os.environ.get("STOWAGE_DISK_LAB", "disktest")
 POOL = "/var/lib/stowage/pool"
+# Where the host has the modules, with what they need of Ansible: each call without a controller saves a second or two.
+CODE = "/opt/disktest"
 # A container image out of the host's own files: a shell and what is needed to write, flush and wait.
 IMAGE = """set -e; cd "$(mktemp -d)"
 for tool in /bin/sh /bin/sleep /bin/dd /bin/cat /bin/sync; do
@@ -26,16 +32,16 @@ done
 mkdir -p data tmp; tar c . | docker import - disktest >/dev/null"""
 
 
-def run(*command, check=True, timeout=300):
+def run(*command, check=True, timeout=300, **more):
     """Run a command on this machine and return its CompletedProcess."""
-    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, timeout=timeout,
-                          check=False)
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, timeout=timeout, check=False,
+                          **{"text": True, **more})
     assert not check or done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
     return done
 
 
 class Host:
-    """One lab host. ``volume`` runs the module over SSH as a playbook would."""
+    """One lab host, and hands to work it with."""
 
     def __init__(self, name, inventory):
         self.name = name
@@ -47,18 +53,27 @@ class Host:
         return done.stdout.strip()
 
     def volume(self, *volumes, check=False, diff=False, **options):
-        """Run the module and return its result; ``failed`` is in it, never raised."""
-        return self.module("volume", {"volumes": list(volumes), "thin_ratio": 50, **options},
-                           *["--check"] * check, *["--diff"] * diff)
+        """Run the module ``volume`` on the host and return its result; ``failed`` is in it, never raised."""
+        return self.module("volume", {"volumes": list(volumes), "thin_ratio": 50, **options}, check, diff)
 
-    def module(self, name, arguments, *flags):
-        """Run a module of the collection on the host and return its result."""
+    def module(self, name, arguments, check=False, diff=False):
+        """Run a module of the collection on the host, by its file, as Ansible's wrapper does; return its result."""
+        told = {**arguments, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
+        done = run("docker", "exec", "-i", "-e", f"PYTHONPATH={CODE}", self.name, "python3", "-m",
+                   f"ansible_collections.stowage.fleet.plugins.modules.{name}", check=False,
+                   input=json.dumps({"ANSIBLE_MODULE_ARGS": told}))
+        assert done.stdout, done.stderr
+        result = json.loads(done.stdout.splitlines()[-1])
+        return {"failed": False, **result, "warned": json.dumps(result.get("warnings"))}
+
+    def task(self, name, arguments, *flags):
+        """Run a module as a playbook does: over SSH, with its action plugin; ``shown`` is what that printed."""
         done = run("env", "ANSIBLE_CALLBACK_RESULT_FORMAT=json", BIN / "ansible", "-i", self.inventory, self.name, "-m",
                    f"stowage.fleet.{name}", "-a", json.dumps(arguments), *flags, check=False)
         start = done.stdout.index(f"{self.name} | ")
         result, _end = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{", start))
         return {**result, "failed": done.stdout[start:].startswith(f"{self.name} | FAILED!"),
-                "shown": done.stdout[:start], "warned": " ".join(done.stderr.split())}
+                "shown": done.stdout[:start]}
 
     def container(self, name, volume, script, pool=POOL):
         """Start a container with a volume at /data, the way the module ``containers`` mounts it."""
@@ -98,6 +113,17 @@ class Host:
         self.wait("systemctl is-active docker && docker version")
 
 
+def _modules():
+    """Return an archive of the collection's modules and of what they import."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in ("__init__.py", "_vendor", "release.py", "module_utils"):
+            tar.add(pathlib.Path(ansible.__file__).parent / name, f"ansible/{name}")
+        for name in ("module_utils", "modules"):
+            tar.add(ROOT / "plugins" / name, f"ansible_collections/stowage/fleet/plugins/{name}")
+    return buffer.getvalue()
+
+
 @pytest.fixture(scope="session")
 def lab():
     """A lab of one host with the storage role; STOWAGE_DISK_LAB names one that is there already and stays."""
@@ -110,6 +136,8 @@ def lab():
         run(BIN / "ansible-playbook", "-i", inventory, "tests/integration/disks/storage.yml", timeout=600)
         host = Host(f"{LAB}-h1", inventory)
         host.sh(IMAGE)
+        run("docker", "exec", "-i", host.name, "sh", "-c", f"rm -rf {CODE}; mkdir {CODE}; tar xC {CODE}",
+            input=_modules(), text=False)
         yield host
     finally:
         if own:
@@ -119,7 +147,14 @@ def lab():
 
 @pytest.fixture
 def host(lab):
-    """The lab's host, without containers and volumes before and after; a leaked loop device or mount fails the test."""
+    """The lab's host for one test: see ``cleared``."""
+    with cleared(lab) as one:
+        yield one
+
+
+@contextlib.contextmanager
+def cleared(lab):
+    """The lab's host, without containers and volumes before and after; a leaked loop device or mount is a failure."""
     _clear(lab)
     orphans = lab.orphans()
     yield lab

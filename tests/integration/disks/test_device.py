@@ -13,24 +13,31 @@ POOL = "/var/lib/stowage/device-pool"
 BLOCKED = "/etc/systemd/system/var-lib-stowage-device\\\\x2dpool.mount"
 
 
+UNIT = "/etc/systemd/system/stowage-volumes.service"
+PLAYBOOK = (BIN / "ansible-playbook", "-i")
+
+
 @pytest.fixture
 def device_host(host):
+    host.sh(f"cp {UNIT} /srv/unit")
     yield host
     host.sh("docker ps -aq | xargs -r docker rm -f")
     host.volume({"name": "acme_db_0", "state": "absent"}, pool=POOL)
-    host.sh(f"systemctl disable --now $(basename {BLOCKED}); rm -f {BLOCKED}; losetup -d /srv/pool-device; "
-            f"rm -rf /srv/pool-device /srv/pool-backing {POOL}; systemctl daemon-reload; true")
-    run(BIN / "ansible-playbook", "-i", host.inventory, "tests/integration/disks/storage.yml", timeout=300)
+    host.sh(f"systemctl disable --now $(basename {BLOCKED}); rm -f {BLOCKED}; for device in /srv/pool-device*; do "
+            f"losetup -d $device; done; rm -rf /srv/pool-* {POOL}; mv /srv/unit {UNIT}; systemctl daemon-reload; true")
 
 
 def test_a_device_is_taken_once_survives_reboots_and_is_missed_when_it_is_away(device_host):
     host = device_host
-    first = run(BIN / "ansible-playbook", "-i", host.inventory, "tests/integration/disks/device.yml", timeout=300)
+    first = run(*PLAYBOOK, host.inventory, "tests/integration/disks/device.yml", "-e", f"device_on={host.name}",
+                timeout=300)
     assert "Format the device" in first.stdout
-    again = run(BIN / "ansible-playbook", "-i", host.inventory, "tests/integration/disks/storage.yml", "-e",
-                f"storage_pool={POOL}", "-e", "storage_device=/srv/pool-device", "-e",
-                '{"storage_packages": [], "storage_device_options": ["noatime"]}')
+    # Still told to erase it: that is done once, and never to a pool.
+    again = run(*PLAYBOOK, host.inventory, "tests/integration/disks/storage.yml", "--limit", host.name, "-e",
+                f"storage_pool={POOL}", "-e", "storage_device=/srv/pool-device", "-e", "storage_device_content=erase",
+                "-e", '{"storage_packages": [], "storage_device_options": ["noatime"]}')
     assert "changed=0" in again.stdout, again.stdout
+    assert host.sh(f"cat {POOL}/kept") == "precious"
     assert not host.volume({"name": "acme_db_0", "size": "300m", "fs": "xfs"}, pool=POOL)["failed"]
     host.container("user", "acme_db_0", "echo precious > /data/file; sync /data/file; sleep 600", pool=POOL)
     host.wait(f"test -s {POOL}/mounts/acme_db_0/data/file")

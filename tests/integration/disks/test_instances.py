@@ -24,7 +24,7 @@ def observe(host, **options):
 
 def test_an_instance_gets_its_disk_and_finds_its_data_again_after_it_was_removed(host):
     made = converge(host, instance(mode="0700"), instance(1))
-    assert not made["failed"], made
+    assert not made["failed"], made.get("msg")
     assert [volume["action"] for volume in made["volumes"]] == ["create", "create"]
     host.sh("docker exec acme_db_0 sh -c 'echo precious > /data/file; sync /data/file'")
     assert host.sh(f"cat {POOL}/mounts/acme_db_0/data/file") == "precious"
@@ -38,6 +38,27 @@ def test_an_instance_gets_its_disk_and_finds_its_data_again_after_it_was_removed
     assert host.sh("docker exec acme_db_0 cat /data/file") == "precious"
     gone = converge(host, remove=["acme_db_0", "acme_db_1"], release_disks=True)
     assert [volume["state"] for volume in gone["volumes"]] == ["absent", "absent"]
+    converge(host, instance())
+    converge(host, remove=["acme_db_0"])
+    overdue = converge(host, remove=["acme_db_1"], keep_disks_days=0)
+    assert {volume["name"]: volume["state"] for volume in overdue["volumes"]}["acme_db_0"] == "absent", overdue
+
+
+def test_data_outlives_stop_update_and_recreation_and_the_last_snapshots_before_updates_are_kept(host):
+    def wanted(image_digest, **more):
+        return instance(snapshots=1, more={"digest": image_digest, **more})
+
+    converge(host, wanted("one"))
+    host.sh("docker exec acme_db_0 sh -c 'echo precious > /data/file; sync /data/file'")
+    updated = converge(host, wanted("two", command=["/bin/sleep", "601"]))
+    assert updated["containers"][0]["action"] == "recreated", updated
+    assert updated["volumes"][0]["actions"] == ["snapshot"]
+    assert observe(host)["volumes"][0]["snapshots"] == ["before-two"]
+    assert converge(host, wanted("two", command=["/bin/sleep", "601"]))["changed"] is False
+    assert converge(host, wanted("two", command=["/bin/sleep", "601"], state="stopped"))["changed"]
+    again = converge(host, wanted("three"))
+    assert observe(host)["volumes"][0]["snapshots"] == ["before-three"], again
+    assert host.sh("docker exec acme_db_0 cat /data/file") == "precious"
 
 
 def test_an_instance_whose_disk_is_gone_is_held_back_and_the_others_go_on(host):
@@ -57,7 +78,7 @@ def test_disks_beyond_the_pool_are_refused_before_any_container_is_made(host):
 def test_further_volumes_are_disks_of_their_own_with_the_life_of_the_first(host):
     logs = {"name": "logs", "path": "/tmp", "size": "32m", "mode": "0700"}
     made = converge(host, instance(more={"volumes": [logs]}))
-    assert not made["failed"], made
+    assert not made["failed"], made.get("msg")
     sizes = {volume["name"]: volume["size"] >> 20 for volume in made["volumes"]}
     assert sizes == {"acme_db_0": 64, "acme_db_0.logs": 32}
     assert not converge(host, instance(more={"volumes": [logs]}))["changed"]
