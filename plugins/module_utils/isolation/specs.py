@@ -21,8 +21,8 @@ FOLDER = "/var/lib/stowage/network"
 LOADED = "/run/stowage/network"
 #: What links were when they were made, beside LOADED.
 WIRED = ".wired"
-#: Where the program is, as the engine called it last, beside LOADED.
-PROGRAM = "program.path"
+#: Where the program is, as the engine called it last.
+PROGRAM = "/run/stowage/program"
 #: That a container leaves for good, so that what others lent it is given back, beside LOADED.
 LEAVING = ".leaving"
 _SUFFIX = ".json"
@@ -161,16 +161,16 @@ def is_leaving(ident, folder=LOADED):
     return os.path.exists(os.path.join(folder, ident + LEAVING))
 
 
-def note_program(path, folder=LOADED):
+def note_program(path, kept=PROGRAM):
     """Remember where the program is: others run it, too."""
-    if program(folder) != path:
-        _replace(os.path.join(folder, PROGRAM), path)
+    if program(kept) != path:
+        _replace(kept, path)
 
 
-def program(folder=LOADED):
+def program(kept=PROGRAM):
     """Return where the program is, as far as it was called since the host booted; else nothing."""
     try:
-        with open(os.path.join(folder, PROGRAM), encoding="utf-8") as stream:
+        with open(kept, encoding="utf-8") as stream:
             return stream.read()
     except FileNotFoundError:
         return ""

@@ -107,9 +107,9 @@ def test_what_is_remembered_of_leases_and_of_the_program_is_found_again_and_forg
     kept, loaded = str(tmp_path / "kept"), str(tmp_path / "loaded")
     specs.write_lease("ab", "eth1.5", {"address": "192.0.2.7/24"}, kept)
     specs.write_lease("abc", "eth2", {}, kept)
-    specs.note_program("/program", loaded)
+    specs.note_program("/program", str(tmp_path / "program"))
     assert specs.leased("ab", kept) == ["eth1.5"]
-    assert specs.program(loaded) == "/program"
+    assert specs.program(str(tmp_path / "program")) == "/program"
     assert specs.known(kept, loaded) == []
     specs.mark_leaving("ab", loaded)
     assert specs.is_leaving("ab", loaded)
