@@ -34,7 +34,7 @@ def change(networks, undo_after, check, run, peer=None, manager="auto"):
     :raises InvalidInput: with all that is against it; nothing has changed then.
     """
     links, before = wanted.read_links(networks), _known()
-    problems = managers.choose(links, before, manager, run) + live.refusals(links, before, peer, run)
+    problems = managers.choose(links, before, manager, run) + live.refusals(links, before, peer)
     texts, fresh = _texts(links, before, run)
     problems += [text for link in links for text in live.unsaid(link, fresh[link["name"]].values())]
     if problems:

@@ -14,7 +14,6 @@ import subprocess
 from ..address_probe import strangers
 from ..errors import HostError
 from . import managers
-from .unit import NONE
 
 _NET = "/sys/class/net"
 _WORD = re.compile(r"[0-9a-fA-F.:]{3,}")
@@ -61,14 +60,14 @@ def addresses_to_keep(before, after):
             for holder, to in moves if os.path.exists(f"{_NET}/{holder}")]
 
 
-def refusals(links, before, peer, run, ask=strangers):
+def refusals(links, before, peer, ask=strangers):
     """Return sentences on what is against making these links; none when all is well.
 
     :param before: the links that this host was given last.
     :param peer: the address that this connection comes from, or None.
-    :param run: runs an argument list and returns (rc, out, err).
     """
-    found = _occupied(links, before)
+    stay = [managers.identity(link) for link in links]
+    found = _occupied(stay, before)
     for link in links:
         path = f"network {link['network']}"
         if not os.path.exists(f"{_NET}/{link['parent']}"):
@@ -77,7 +76,7 @@ def refusals(links, before, peer, run, ask=strangers):
             continue
         sentence = _mtu(link)
         if not sentence and link["kind"] == "bridge":
-            sentence = _bridge(link, run)
+            sentence = _bridge(link, [old["name"] for old in before if managers.identity(old) not in stay])
         elif not sentence:
             sentence = _shim(link, links, [old for old in before if old["name"] == link["name"]], peer, ask)
         if sentence:
@@ -92,7 +91,7 @@ def _mtu(link):
     return ""
 
 
-def _bridge(link, run):
+def _bridge(link, going):
     name, parent = link["name"], link["parent"]
     if os.path.exists(f"{_NET}/{name}") and not os.path.exists(f"{_NET}/{name}/bridge"):
         return f"bridge: {name} is there and is no bridge; expected another name"
@@ -101,17 +100,16 @@ def _bridge(link, run):
         return ""
     if master:
         return f"parent: {parent} is a port of {master}; expected a NIC that is free"
-    above = sorted(entry[len("upper_"):] for entry in os.listdir(f"{_NET}/{parent}") if entry.startswith("upper_"))
+    above = [entry[len("upper_"):] for entry in sorted(os.listdir(f"{_NET}/{parent}")) if entry.startswith("upper_")]
+    above = [name for name in above if name not in going]
     if above:
         return f"parent: {parent} has {', '.join(above)} on it; expected a NIC that is free"
     if managers.of(link):
         return ""
-    held = _held(parent)
-    manager = managers.keeper(parent, run)[0] if held else NONE
-    if manager != NONE or any(address.get("dynamic") for address in held):
-        keeper = "DHCP" if manager == NONE else manager
-        return (f"parent: {parent} has the address {held[0]['local']}, which {keeper} keeps there; expected a NIC "
-                f"without addresses, or {name} made by whatever manages {parent}, and no parent here")
+    lent = [address["local"] for address in _held(parent) if address.get("dynamic")]
+    if lent:
+        return (f"parent: {parent} has the address {lent[0]}, which a client of DHCP keeps that is not known here; "
+                f"expected a NIC without it, or {name} made by whatever manages {parent}, and no parent here")
     return ""
 
 
@@ -141,9 +139,8 @@ def _is_address(word):
         return False
 
 
-def _occupied(links, before):
+def _occupied(stay, before):
     """Complain about bridges that are to go while others than their NIC are on them."""
-    stay = [managers.identity(link) for link in links]
     found = []
     for link in before:
         ports = f"{_NET}/{link['name']}/brif"

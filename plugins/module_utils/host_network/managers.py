@@ -42,10 +42,10 @@ def choose(links, before, wish, run):
         if link["kind"] != "bridge" or not os.path.exists(f"/sys/class/net/{link['parent']}"):
             continue
         name, source = _keeper(link, before, run)
-        if wish not in ("auto", name, NONE):
-            found.append(f"network {link['network']}: {wish} does not keep {link['parent']}, {_show(name)} does; "
-                         "expected network_manager to be auto, or who does")
-        if wish == NONE or name == NONE:
+        if wish not in ("auto", name):
+            found.append(f"network {link['network']}: {name} keeps {link['parent']}, not {wish}; expected manager "
+                         f"{name}, or auto")
+        if name == NONE:
             continue
         link.update(manager=name, source=source)
         if source != (_was(link, before) or {}).get("source"):
@@ -76,10 +76,6 @@ def _keeper(link, before, run):
 def _was(link, before):
     """Return the same bridge as it was made last, or None."""
     return next((old for old in before if (old["name"], old["parent"]) == (link["name"], link["parent"])), None)
-
-
-def _show(name):
-    return "nobody" if name == NONE else name
 
 
 def texts(link, run):

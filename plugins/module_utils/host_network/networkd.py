@@ -116,7 +116,6 @@ def make(link):
     return f"networkd_bridge {link['name']} {link['parent']}"
 
 
-
 def _read_source(path):
     """Return a file together with what drop-ins add to it."""
     text = read_text(path)

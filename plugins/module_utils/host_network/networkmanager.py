@@ -108,7 +108,6 @@ def make(link):
     return f"networkmanager_bridge {link['name']}"
 
 
-
 def _file(number, run):
     """Return the path of a profile, or an empty text."""
     _rc, out, _err = run(["nmcli", "-t", "-f", "UUID,FILENAME", "connection", "show"])

@@ -62,6 +62,8 @@ port() {
     turns=$((turns + 1))
   done
   ip address flush dev "$2" scope global
+  # Not every manager changes this of a bridge that is there.
+  [ -z "$4" ] || ip link set "$1" mtu "$4"
 }
 unbridge() {
   [ -e "/sys/class/net/$1" ] || return 0
@@ -103,7 +105,7 @@ def make(link):
     """Return the line of the script that makes a link."""
     mtu = link["mtu"] or "''"
     if link["kind"] == "bridge" and link["manager"] != NONE:
-        return f"port {link['name']} {link['parent']} {link['manager']}_bridge"
+        return f"port {link['name']} {link['parent']} {link['manager']}_bridge {mtu}"
     if link["kind"] == "bridge":
         return f"bridge {link['name']} {link['parent']} {mtu}"
     return " ".join(["shim", link["name"], link["parent"], link["address"], str(mtu), *link["routes"]])

@@ -124,3 +124,14 @@ def test_a_bridge_is_the_same_with_another_mtu_and_a_shim_is_not():
     assert managers.identity(LINK) == managers.identity({**LINK, "mtu": 1400})
     assert managers.identity(LINK) != managers.identity({**LINK, "manager": "networkd"})
     assert managers.identity(shim) != managers.identity({**shim, "address": "192.0.2.10"})
+
+
+@pytest.mark.parametrize(("wish", "sentences"), [
+    ("auto", []),
+    ("none", []),
+    ("networkd", ["network inner: none keeps lo, not networkd; expected manager none, or auto"]),
+])
+def test_another_manager_than_who_keeps_the_nic_is_refused(wish, sentences):
+    link = {**LINK, "parent": "lo"}
+    assert managers.choose([link], [], wish, lambda words: (127, "", "not installed")) == sentences
+    assert link["manager"] == "none"
