@@ -65,7 +65,8 @@ class Fleet:
     @property
     def outside(self) -> list[str]:
         """Hosts of the fleet that this run may not touch."""
-        return [host for host in self.hosts if host not in self.in_play]
+        held = set(self.in_play)
+        return [host for host in self.hosts if host not in held]
 
     @classmethod
     def of_play(cls, variables: Mapping[str, Any], group: str | None) -> Fleet:
@@ -76,7 +77,8 @@ class Fleet:
             raise InvalidInput(f"inventory: there is no group {name}; expected the hosts of the fleet in it")
         ordered = list(plain(groups[name]))
         hosts = sorted(ordered)
-        in_play = [host for host in plain(variables.get("ansible_play_hosts_all") or []) if host in hosts]
+        members = set(hosts)
+        in_play = [host for host in plain(variables.get("ansible_play_hosts_all") or []) if host in members]
         return cls(variables, hosts, in_play, ordered)
 
     def take_observations(self, register: str) -> None:

@@ -38,14 +38,14 @@ def build_policies(
         "during": [*planned, *observed, *absent],
         "after": settled,
     }
-    present = {host: _clusters_on(host, planned, observations.get(host)) for host in hosts}
+    present: dict[str, set[str]] = {host: set() for host in hosts}
+    for item in planned:
+        if item.get("host") in present:
+            present[item["host"]].add(item["cluster"])
+    for host in hosts:
+        present[host].update(item["cluster"] for item in observations.get(host, {}).get("containers") or [])
     found = {}
     for phase, members in phases.items():
         policy = build_policy(desired.clusters, desired.networks, members, observations)
         found[phase] = {host: for_host(policy, present[host]) for host in hosts}
     return found
-
-
-def _clusters_on(host: str, planned: Iterable[Mapping[str, Any]], observation: Observation | None) -> set[str]:
-    clusters = {item["cluster"] for item in planned if item.get("host") == host}
-    return clusters | {item["cluster"] for item in (observation or {}).get("containers") or []}

@@ -33,6 +33,7 @@ def find_held(
     :param beforehand: instances that are held for other reasons.
     """
     changing = [item for item in plan["instances"] if item["action"] in CHANGES]
+    allowed = frozenset(allowed)
     held = {**(beforehand or {}), **dict(_outside(changing, allowed))}
     for step in plan["steps"]:
         for name, stop in (step.get("via") or {}).items():
@@ -46,9 +47,9 @@ def find_held(
     return scope.held
 
 
-def _outside(changing: Iterable[Instance], allowed: Collection[str]) -> Iterable[tuple[str, str]]:
+def _outside(changing: Iterable[Instance], allowed: frozenset[str]) -> Iterable[tuple[str, str]]:
     for item in changing:
-        beyond = sorted(hosts_of(item) - set(allowed))
+        beyond = sorted(hosts_of(item) - allowed)
         if not beyond:
             continue
         if len(beyond) < len(hosts_of(item)):
@@ -76,6 +77,14 @@ class _Scope:
             step["index"]: {groups[name] for name in step["instances"] if name in groups} for step in self._steps
         }
         self._before = {instance_name(run["cluster"], run["group"], run["index"]): run for run in problem["running"]}
+        #: What runs on a host, and what comes to it or changes there, by host.
+        self._there: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+        self._coming: dict[str, list[Instance]] = {}
+        for name, run in self._before.items():
+            self._there.setdefault(run["host"], []).append((name, run))
+        for item in changing:
+            self._coming.setdefault(str(item.get("host")), []).append(item)
+        self._names = {item["name"] for item in changing}
 
     def hold_more(self) -> bool:
         """Hold what builds on something held; say whether there was any."""
@@ -121,7 +130,6 @@ class _Scope:
     def _fits(self, newcomer: Instance) -> bool:
         """Say whether the sums of its host hold, with all that stays, all that is held, and all that is applied."""
         host = newcomer["host"]
-        leaving = {item["name"] for item in self._changing if item["name"] not in self.held}
         for dimension in ("memory", "disk"):
             room = (self._facts[host].get("resources") or {}).get(dimension)
             if not newcomer.get(dimension) or room is None:
@@ -129,17 +137,21 @@ class _Scope:
             room -= (self._facts[host].get("reserved") or {}).get(dimension) or 0
             room -= sum(
                 (run.get("claims") or {}).get(dimension) or 0
-                for name, run in self._before.items()
-                if run["host"] == host and name not in leaving
+                for name, run in self._there.get(host, ())
+                if not self._leaves(name)
             )
             room -= sum(
                 item.get(dimension) or 0
-                for item in self._changing
-                if item.get("host") == host and item["name"] in leaving and item["action"] != "remove"
+                for item in self._coming.get(host, ())
+                if self._leaves(item["name"]) and item["action"] != "remove"
             )
             if room < 0:
                 return False
         return True
+
+    def _leaves(self, name: str) -> bool:
+        """Say whether a change of this instance is applied, so that it is no longer what it was."""
+        return name in self._names and name not in self.held
 
     def _wait(self) -> dict[str, str]:
         """Find what waits for a step that is not completed.
