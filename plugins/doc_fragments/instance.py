@@ -57,8 +57,8 @@ rate:
   type: str
 dhcp:
   description:
-    - Whether a DHCP server gives its IPv4 address. The container starts when it has one, and systemd keeps a client that
-      renews it (C(journalctl -u 'stowage-dhcp-*')). Needs C(udhcpc), see the role C(network).
+    - Whether a DHCP server gives its IPv4 address. The container starts when it has one, and systemd keeps a client
+      that renews it (C(journalctl -u 'stowage-dhcp-*')). Needs C(udhcpc), see the role C(network).
     - The client calls itself C(container/link) (option 61, of type 0), beside the MAC. C(resolv.conf) is left alone.
   type: bool
 dhcp_take:

@@ -97,7 +97,8 @@ msg:
   type: str
   sample: 2 to create, 1 to remove, 12 to keep
 needs:
-  description: What hosts need for the types, such as V(dhcp), a DHCP client. For the role P(stowage.fleet.network#role).
+  description:
+    - What hosts need for the types, such as V(dhcp), a DHCP client. For the role P(stowage.fleet.network#role).
   returned: O(operation=check)
   type: list
   elements: str
