@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -58,6 +60,13 @@ def test_the_program_is_the_same_for_the_same_code_and_holds_no_ansible(tmp_path
     with zipfile.ZipFile(tmp_path / "network.pyz") as archive:
         sources = [archive.read(name).decode() for name in archive.namelist()]
     assert not any("import ansible" in source or "from ansible" in source for source in sources)
+
+
+def test_the_program_runs_without_the_collection(tmp_path):
+    program.install(str(tmp_path))
+    words = [sys.executable, "-IS", str(tmp_path / "network.pyz"), "sing"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stderr == "expected create, start, delete or hook\n"
 
 
 def test_check_mode_writes_no_program(tmp_path):
