@@ -74,7 +74,7 @@ def script(before, after, remake, files, folder, addresses=(), undoes=False):
     enabled = f"if [ -e {unit.UNIT} ]; then ln -sf {unit.UNIT} {_WANTS}; else rm -f {_WANTS}; fi"
     # The mark goes before the rest: what runs from here on is as it was, and must not be undone once more.
     marks = [f"rm -f {BACK} {BACK_WANTS} {UNDO}"] if undoes else []
-    up = ["systemctl daemon-reload"]
+    up = [f"[ -e {unit.UNIT} ] || systemctl stop {unit.SERVICE} 2>/dev/null", "systemctl daemon-reload"]
     up += [managers.of(link).restore(link) for link in gone if managers.of(link)]
     up += [f"{managers.of(link).make(link)} || failed=1" for link in after
            if managers.of(link) and link["name"] in remake]
