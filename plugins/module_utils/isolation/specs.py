@@ -187,8 +187,8 @@ def _read_json(path):
 
 
 def known(folder=FOLDER, loaded=LOADED):
-    """Return the ids of all containers that are remembered, for their filter or their links."""
-    kept = {os.path.splitext(name)[0] for name in _names(folder) if name.endswith((_SUFFIX, _LINKS))}
+    """Return the ids of all containers that are remembered, for their filter, their links or a lease."""
+    kept = {name.partition(".")[0] for name in _names(folder) if name.endswith((_SUFFIX, _LINKS, _LEASE))}
     made = {os.path.splitext(name)[0] for name in _names(loaded) if "." not in name or name.endswith(WIRED)}
     return sorted(kept | made)
 

@@ -110,7 +110,7 @@ def test_what_is_remembered_of_leases_and_of_the_program_is_found_again_and_forg
     specs.note_program("/program", str(tmp_path / "program"))
     assert specs.leased("ab", kept) == ["eth1.5"]
     assert specs.program(str(tmp_path / "program")) == "/program"
-    assert specs.known(kept, loaded) == []
+    assert specs.known(kept, loaded) == ["ab", "abc"]
     specs.mark_leaving("ab", loaded)
     assert specs.is_leaving("ab", loaded)
     specs.forget("ab", kept, loaded)
