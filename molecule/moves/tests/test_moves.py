@@ -20,43 +20,48 @@ NAME = "move_db_0"
 POOL = "/var/lib/stowage/pool"
 PYTHON = "/usr/local/bin/halting-python3"
 HALTING = """#!/bin/sh
-# Python, but /run/halt ("before PATTERN" or "after PATTERN" of the command line) makes it halt, once.
-when= pattern=
-[ ! -e /run/halt ] || read -r when pattern < /run/halt
-halt() { rm /run/halt; echo $$ > /run/halted.new; mv /run/halted.new /run/halted; exec sleep 600; }
-case "$when $*" in before\\ $pattern) halt ;; esac
-[ "$when" ] || exec /usr/bin/python3 "$@"
+# Python, but each file in /run/halt ("before PATTERN" or "after PATTERN" of the command line) makes one run of it halt.
+ordered() {
+  for order in /run/halt/*; do
+    [ -e "$order" ] || continue
+    read -r when pattern 2>/dev/null < "$order" || continue
+    [ "$when" = "$1" ] || continue
+    case "$2" in $pattern) mv "$order" "/run/halted/${order##*/}.$$" 2>/dev/null && exec sleep 600 ;; esac
+  done
+}
+ordered before "$*"
+[ -e /run/halt ] || exec /usr/bin/python3 "$@"
 /usr/bin/python3 "$@"
 status=$?
-case "$when $*" in after\\ $pattern) halt ;; esac
+ordered after "$*"
 exit $status
 """
 NETWORK = {"driver": "bridge", "subnet": "10.99.77.0/24", "pool": "10.99.77.10-10.99.77.20"}
-# Where a run is killed: on the old or the new host, before or after a command there.
+HALF = "before *stream.py receive * [1-9]*"
+# Where a run is killed that moves six instances: each order halts another one of them, on the old or the new host,
+# before or after a command there.
 STAGES = {
-    "before the stop": ("new", "after *move.pyz reserve"),
     "stopped and not copied": ("old", "before *move.pyz offer"),
-    "half copied": ("new", "before *stream.py receive * [1-9]*"),
+    "half copied": ("new", HALF),
     "copied and not compared": ("new", "before *move.pyz digest"),
     "compared and not committed": ("new", "before *move.pyz commit"),
     "committed and not handed over": ("old", "before *move.pyz hand-over"),
     "handed over and not started": ("old", "after *move.pyz hand-over"),
-    "started and not removed": ("old", "before *move.pyz forget"),
 }
 
 
 class Mover:
-    """One instance with a disk, and where it is to be."""
+    """Instances with two disks each, and where they are to be."""
 
     def __init__(self, fleet, wait_until, inventory):
         """Take two hosts of the lab, which ``inventory`` makes a group of; nothing is placed yet."""
+        self.inventory = str(inventory)
         self.fleet, self.wait_until = fleet, wait_until
         self.hosts = fleet.hosts[:2]
         self.host = self.hosts[0]
         inventory.write_text(json.dumps({"moving": {"hosts": {host: {} for host in self.hosts}}}))
-        self.inventory = str(inventory)
         self.count = 1
-        self.data = ""
+        self.data = {}
 
     @property
     def other(self):
@@ -74,6 +79,7 @@ class Mover:
             "ansible_python_interpreter": PYTHON,
             "stowage_networks": {"movers": NETWORK},
             "stowage_disk_thin_ratio": 20,
+            "stowage_parallel_moves": self.count,
             "stowage_grades": {"small": {"cpus": 0.05, "memory": "64m", "disk": "10g"}},
             "stowage_types": {"db": {
                 "image": "stowage/redis:bookworm", "command": command, "health": health,
@@ -81,7 +87,7 @@ class Mover:
                 "volumes": [{"name": "logs", "size": "64m", "path": "/logs"}]}},
             "stowage_clusters": {"move": {"state": state, "groups": {
                 "db": {"count": self.count, "type": "db", "grade": "small", "placement": placement,
-                       "update": {"batch": 2}}}}},
+                       "update": {"batch": self.count}}}}},
             **more,
         }
 
@@ -103,48 +109,73 @@ class Mover:
         self.check()
         return run
 
-    def halt(self, host, where):
-        """Tell a host's Python where to halt."""
-        self.fleet.on(host).check_output("printf %%s\\\\n %s > /run/halt", where)
+    def halt(self, host, *orders):
+        """Tell a host's Python where to halt, once for each order."""
+        there = self.fleet.on(host)
+        there.check_output("rm -rf /run/halt*; mkdir /run/halt.new /run/halted")
+        for number, order in enumerate(orders):
+            there.check_output("printf %%s\\\\n %s > /run/halt.new/%s", order, str(number))
+        there.check_output("mv /run/halt.new /run/halt")
 
     def wait_for_halt(self, host, run):
-        """Wait until it has halted."""
-        halted = self.fleet.on(host).file("/run/halted")
-        self.wait_until(lambda: run.poll() is not None or halted.exists, "the run halts on %s" % host)
+        """Wait until each order has halted something."""
+        orders = self.fleet.on(host)
+        self.wait_until(lambda: run.poll() is not None or not orders.check_output("ls /run/halt"),
+                        "the run halts on %s" % host, 180)
         assert run.poll() is None, run.stdout.read()
 
     def go_on(self, host):
         """End what has halted, as if it had been killed with the run."""
-        self.fleet.on(host).check_output("kill $(cat /run/halted); rm /run/halted")
+        self.fleet.on(host).check_output("ls /run/halted | sed 's/.*[.]//' | xargs -r kill; rm -rf /run/halt*")
+
+    def kill_at(self, target, old=(), new=()):
+        """Begin to have everything on the host ``target``, and kill the run where the orders for both hosts say."""
+        places = {self.host: old, target: new}
+        for host, orders in places.items():
+            self.halt(host, *orders)
+        run = self.begin(target)
+        for host in places:
+            self.wait_for_halt(host, run)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
+        for host in places:
+            self.go_on(host)
 
     def files(self):
         """The files of images, by host."""
         return {host: set(self.fleet.on(host).check_output("ls -A %s/images | grep move_db_ || true", POOL).split())
                 for host in self.hosts}
 
-    def inside(self, command):
-        """Run a command in the container."""
-        return self.fleet.on(self.host).check_output("docker exec " + NAME + " " + command)
+    def inside(self, command, index=0):
+        """Run a command in a container."""
+        return self.fleet.on(self.host).check_output("docker exec move_db_%d " % index + command)
+
+    def fill(self, index, source):
+        """Write 40 MiB, flushed, and a key: more than travels at once."""
+        self.inside("sh -c '%s | head -c 41943040 > /data/file && sync /data/file'" % source, index)
+        self.inside("redis-cli set key value", index)
+        self.data[index] = self.inside("sha256sum /data/file", index)
 
     def check(self):
-        """The data are there, on one disk, which is sparse, and nothing is left elsewhere."""
+        """The data are there, on one disk each, which is sparse, and nothing is left elsewhere."""
         own = {"move_db_%d%s.img" % (index, disk) for index in range(self.count) for disk in ("", ".logs")}
         assert self.files() == {host: own if host == self.host else set() for host in self.hosts}
-        if self.data:
-            assert self.inside("sha256sum /data/file") == self.data
-            assert self.inside("redis-cli get key") == "value"
-        size, blocks = self.fleet.on(self.host).check_output(
-            "stat -c '%s %b' " + POOL + "/images/" + NAME + ".img").split()
-        assert int(size) == 10 << 30
-        assert int(blocks) * 512 < 60 << 20
         # Lab hosts share a kernel, and each sees the loop devices of all.
-        loops = self.fleet.on(self.host).check_output("losetup -n -O BACK-FILE -l | grep -c /%s.img", NAME)
-        assert int(loops) == 1
+        loops = self.fleet.on(self.host).check_output("losetup -n -O BACK-FILE -l")
+        for index in range(self.count):
+            if index in self.data:
+                assert self.inside("sha256sum /data/file", index) == self.data[index]
+                assert self.inside("redis-cli get key", index) == "value"
+            image = "%s/images/move_db_%d.img" % (POOL, index)
+            size, blocks = self.fleet.on(self.host).check_output("stat -c '%%s %%b' %s", image).split()
+            assert int(size) == 10 << 30
+            assert int(blocks) * 512 < 60 << 20
+            assert loops.count("/move_db_%d.img" % index) == 1
 
 
 @pytest.fixture(scope="module")
 def mover(fleet, wait_until, tmp_path_factory):
-    """An instance with 40 MiB that nothing compresses, flushed, and a key."""
+    """An instance with data that nothing compresses."""
     mover = Mover(fleet, wait_until, tmp_path_factory.mktemp("inventory") / "moving.yml")
     if any(fleet.on(host).run("docker image inspect stowage/redis:bookworm").rc for host in mover.hosts):
         prepared = fleet.play("site")
@@ -152,9 +183,7 @@ def mover(fleet, wait_until, tmp_path_factory):
     for host in mover.hosts:
         fleet.on(host).check_output("printf %%s %s > " + PYTHON + " && chmod 755 " + PYTHON, HALTING)
     mover.move(mover.host)
-    mover.inside("sh -c 'head -c 41943040 /dev/urandom > /data/file && sync /data/file'")
-    mover.inside("redis-cli set key value")
-    mover.data = mover.inside("sha256sum /data/file")
+    mover.fill(0, "cat /dev/urandom")
     yield mover
     gone = mover.run(mover.host, "-e", "release_disks=true", state="absent")
     assert gone.rc == 0, gone.output
@@ -178,23 +207,16 @@ def test_a_disk_moves_with_its_instance_and_a_second_run_changes_nothing(mover):
     assert again.changed() == {}, again.output
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_the_next_run_finishes_a_move_that_was_killed(mover, stage):
-    place, where = STAGES[stage]
-    old, new = mover.host, mover.other
-    halts = {"old": old, "new": new}[place]
-    mover.halt(halts, where)
-    run = mover.begin(new)
-    mover.wait_for_halt(halts, run)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.communicate()
-    mover.go_on(halts)
+def test_the_next_run_goes_on_with_a_move_that_was_killed_before_the_stop_or_before_the_old_disk_is_removed(mover):
+    new = mover.other
+    mover.kill_at(new, new=["after *move.pyz reserve"])
+    mover.kill_at(new, old=["before *move.pyz forget"])
     mover.move(new)
 
 
 def test_a_move_whose_new_host_loses_power_is_finished_when_that_is_back(fleet, mover):
     new = mover.other
-    mover.halt(new, STAGES["half copied"][1])
+    mover.halt(new, HALF)
     run = mover.begin(new)
     mover.wait_for_halt(new, run)
     subprocess.run(["docker", "kill", new], check=True, capture_output=True)
@@ -226,14 +248,23 @@ def test_an_instance_whose_old_host_loses_power_is_not_started_empty(fleet, move
     mover.move(new)
 
 
+def test_the_next_run_finishes_moves_that_were_killed_at_each_stage_of_the_copy(mover):
+    new, mover.count = mover.other, len(STAGES)
+    mover.move(mover.host)
+    for index in range(1, mover.count):
+        mover.fill(index, "yes instance %d" % index)
+    mover.kill_at(new, old=[order for place, order in STAGES.values() if place == "old"],
+                  new=[order for place, order in STAGES.values() if place == "new"])
+    mover.move(new)
+
+
 def test_a_drained_host_gives_its_disks_away(fleet, mover):
     old, mover.count = mover.host, 2
-    mover.move(old)
-    # Both are to stay together, wherever that is, and are moved side by side.
+    # Both are to stay together, wherever that is, and are moved side by side; the others go, with their disks.
     clusters = json.loads(json.dumps(mover.variables(old)["stowage_clusters"]))
     clusters["move"]["groups"]["db"]["placement"] = {"affinity": [{"group": "db", "topology": "host"}]}
     drained = "{{ 'drained' if inventory_hostname == '%s' else 'active' }}" % old
-    run = mover.run(old, stowage_clusters=clusters, stowage_host_state=drained)
+    run = mover.run(old, "-e", "release_disks=true", stowage_clusters=clusters, stowage_host_state=drained)
     assert run.rc == 0, run.output
     mover.host = fleet.containers(*mover.hosts)[NAME].host
     assert mover.host != old
