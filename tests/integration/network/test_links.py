@@ -34,6 +34,25 @@ option subnet 255.255.255.0
 option lease 30
 """
 
+# Takes in what comes, and says when it has all.
+SINK = """import socket
+client = socket.create_server(("10.77.0.1", 7055)).accept()[0]
+while client.recv(65536):
+    pass
+client.sendall(b"all")"""
+FILL = """import socket, time
+for attempt in range(100):
+    try:
+        client = socket.create_connection(("10.77.0.1", 7055), timeout=30)
+        break
+    except ConnectionRefusedError:
+        time.sleep(0.05)
+begin = time.monotonic()
+client.sendall(bytes(5000000))
+client.shutdown(socket.SHUT_WR)
+client.recv(3)
+print(time.monotonic() - begin)"""
+
 
 class Linked:
     """A container without a network on one host, and the module link for it."""
@@ -246,6 +265,10 @@ def test_links_are_there_before_the_process_and_after_every_restart(linked, dhcp
     assert "100Mbit" in linked.inside("tc qdisc show dev eth2")
     assert "100Mbit" in linked.sh("tc qdisc show dev ntend")
     assert linked.pings("10.66.0.1")
+    # Five megabytes by its route take 0.4 s at that rate.
+    linked.sh(f"ip address add 10.77.0.1/32 dev {BRIDGE}")
+    run("docker", "exec", "-d", host, "python3", "-c", SINK)
+    assert float(linked.actor.python(FILL)) > 0.35
     again = linked.link(*wanted)
     assert not again["changed"], again["actions"]
     assert again["leases"]["eth1"]["address"] == "10.66.0.142/24"
@@ -358,11 +381,9 @@ def test_bad_wishes_are_one_sentence_and_change_nothing(linked):
         assert sentence in said, said
         assert "Traceback" not in said
     assert linked.sh("ip -o link | wc -l; ls /var/lib/stowage/network | wc -l") == before
-    # What another had who was removed by hand is free.
+    # What another had who was removed by hand is free. An interface of the host's own is not taken for a link's end.
     linked.sh(f"docker rm -f {NAME}-2")
-    assert linked.link(bridged())["changed"]
-    # An interface of the host's own is not taken for the end of a link.
-    linked.link(bridged(host_name="eth0"))
+    assert linked.link(bridged(host_name="eth0"))["changed"]
     linked.sh(f"docker start {NAME}", check=False)
     assert "this host has an interface eth0 already" in linked.error()
     assert linked.sh("ls -d /sys/class/net/eth0")
