@@ -82,11 +82,14 @@ def render(link, stanzas):
         f"# Written by stowage.fleet; what the bridge is told is what {_MAIN} says of {nic}.",
         f"mapping {nic}", "    script grep", f"    map {nic}-port", f"iface {nic}-port inet manual", f"auto {name}",
     ]
+    six = "/proc/sys/net/ipv6/conf"
     ready = [
         f"for turn in $(seq 100); do [ ! -e /sys/class/net/{nic} ] || break; sleep 0.1; done",
         f"[ -e /sys/class/net/{name} ] || ip link add {name} type bridge",
         f'ip link set {name} address "$(cat /sys/class/net/{nic}/address)"',
         f"ip link set {nic} up master {name}",
+        # A new interface may have no IPv6 by default, where the NIC has it.
+        f"[ ! -e {six}/{nic} ] || cat {six}/{nic}/disable_ipv6 >{six}/{name}/disable_ipv6",
         *([f"ip link set {name} mtu {mtu}"] if mtu else []),
     ]
     for words, options in stanzas:

@@ -93,9 +93,12 @@ class Nics:
                               for address in held)
             self.sh(f"rm -f /etc/systemd/network/20-{nic}.network; networkctl reload; if grep -q ^{nic}= "
                     f"/run/network/ifstate; then ifdown --force {nic}; fi; rm -f /etc/network/interfaces.d/{nic}; "
-                    f"nmcli connection delete {nic} 2>/dev/null; ip link set {nic} up; {again}; "
+                    f"rm -f /etc/NetworkManager/system-connections/{nic}.nmconnection")
+            if manager == "networkmanager":
+                self.write("/etc/NetworkManager/conf.d/nics.conf", FILES["/etc/NetworkManager/conf.d/nics.conf"])
+                self.sh("systemctl restart NetworkManager")
+            self.sh(f"ip link set {nic} up; ip address flush dev {nic} scope global; {again}; "
                     f"[ -z '{gateway}' ] || ip route replace default via {gateway} dev {nic}")
-            self.write("/etc/NetworkManager/conf.d/nics.conf", FILES["/etc/NetworkManager/conf.d/nics.conf"])
 
     def _networkd(self, nic, held, gateway):
         lines = [f"Address={address}" for address in held] + ([f"Gateway={gateway}"] if gateway else [])

@@ -167,7 +167,9 @@ def begin_and_die(side, *networks):
 def test_the_nic_of_the_connection_becomes_a_port_of_a_bridge_and_gets_its_address_back(side, nics, manager):
     with nics.keeping("eth0", manager):
         held = side.sh("ip -o address show dev eth0 scope global | awk '{print $4}' | sort")
-        assert side.bring(side.bridge)["managers"] == {"br0": manager}
+        said = side.bring(side.bridge)
+        assert said["changed"], said
+        assert said["managers"] == {"br0": manager}
         assert side.sh("ip -o address show dev br0 scope global | awk '{print $4}' | sort") == held
         assert side.addresses("eth0") == []
         assert not side.bring(side.bridge)["changed"]
