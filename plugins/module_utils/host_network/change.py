@@ -116,7 +116,7 @@ def _keep(before, after, remake, texts):
 
 
 def _arm(undo_after, run):
-    for name in (f"{_TIMER}.timer", f"{_TIMER}.service"):
+    for name in (f"{_TIMER}.timer", f"{_TIMER}.service", *transition.APPLY_UNITS):
         run(["systemctl", "stop", name])
         run(["systemctl", "reset-failed", name])
     write_text(transition.BACK, transition.BACK_TEXT)
@@ -128,8 +128,8 @@ def _arm(undo_after, run):
 def _begin(run):
     """Have systemd make the change in a moment: it goes on when this connection does not."""
     command = f"/bin/sh {transition.APPLY} >{_DONE}.log 2>&1; echo $? >{_DONE}"
-    _must(run(["systemd-run", "--quiet", "--collect", "--on-active=300ms", "--timer-property=AccuracySec=10ms",
-               "/bin/sh", "-c", command]))
+    _must(run(["systemd-run", "--quiet", "--collect", f"--unit={transition.APPLY_UNITS[1]}", "--on-active=300ms",
+               "--timer-property=AccuracySec=10ms", "/bin/sh", "-c", command]))
 
 
 def look(run):

@@ -14,6 +14,8 @@ FOLDER = "/var/lib/stowage/host-network"
 #: Undoes the last change until somebody has confirmed it.
 UNDO = f"{FOLDER}/undo"
 APPLY = f"{FOLDER}/apply"
+#: The units that run it.
+APPLY_UNITS = ("stowage-host-network-apply.timer", "stowage-host-network-apply.service")
 #: Files as they are to be, and as they were.
 AFTER, BEFORE = f"{FOLDER}/after", f"{FOLDER}/before"
 _WANTS = f"/etc/systemd/system/multi-user.target.wants/{unit.SERVICE}"
@@ -69,7 +71,9 @@ def script(before, after, remake, files, folder, addresses=(), undoes=False):
     stay = [managers.identity(link) for link in after]
     gone = [link for link in reversed(before) if managers.identity(link) not in stay]
     lines = [_unmake(link) for link in gone]
-    down = _unless_boot(lines) if undoes else lines
+    # A change that is slower than the timer must not go on beside its undoing.
+    stop = f"systemctl stop {' '.join(APPLY_UNITS)} 2>/dev/null"
+    down = _unless_boot([stop, *lines]) if undoes else lines
     placed = [_place(path, there, f"{folder}/{copy_name(path)}") for path, there in sorted(files.items())]
     enabled = f"if [ -e {unit.UNIT} ]; then ln -sf {unit.UNIT} {_WANTS}; else rm -f {_WANTS}; fi"
     # The mark goes before the rest: what runs from here on is as it was, and must not be undone once more.

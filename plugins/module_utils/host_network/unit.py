@@ -26,7 +26,8 @@ FUNCTIONS = """\
 # Addresses and routes of $1 go to $2.
 move() {
   for family in -4 -6; do
-    routes=$(ip $family route show dev "$1" | grep -v 'proto kernel')
+    # A bridge without its port is down, and its routes say so in words that no command takes.
+    routes=$(ip $family route show dev "$1" | grep -v 'proto kernel' | sed -e 's/ linkdown//' -e 's/ dead//')
     ip $family -o address show dev "$1" scope global | while read -r _ _ _ address _; do
       ip address add "$address" dev "$2"
       ip address del "$address" dev "$1"
