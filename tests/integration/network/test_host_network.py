@@ -167,6 +167,7 @@ def begin_and_die(side, *networks):
 def test_the_nic_of_the_connection_becomes_a_port_of_a_bridge_and_gets_its_address_back(side, nics, manager):
     with nics.keeping("eth0", manager):
         held = side.sh("ip -o address show dev eth0 scope global | awk '{print $4}' | sort")
+        way_out = side.sh("ip route show default")
         said = side.bring(side.bridge)
         assert said["changed"], said
         assert said["managers"] == {"br0": manager}
@@ -180,6 +181,7 @@ def test_the_nic_of_the_connection_becomes_a_port_of_a_bridge_and_gets_its_addre
         side.sh("docker rm -f talker; docker network rm inner")
         assert side.bring()["changed"]
         assert side.sh("ip -o address show dev eth0 scope global | awk '{print $4}' | sort") == held
+        assert side.sh("ip route show default") == way_out
         assert not side.left()
 
 
