@@ -68,7 +68,8 @@ def observe(params):
     with ThreadPoolExecutor(max_workers=max(1, params["parallel"])) as pool:
         host["containers"] = _containers(owned.instances, owned, engine, records, pool, warnings)
         others = _containers(owned.others(), owned, engine, {}, pool, [])
-    host["others"] = [{key: one[key] for key in ("name", "fleet", "claims", "cores")} for one in others]
+    shown = ("name", "fleet", "claims", "cores", "network", "address")
+    host["others"] = [{key: one[key] for key in shown} for one in others]
     return host, warnings
 
 

@@ -129,7 +129,9 @@ host:
       type: list
       elements: dict
     others:
-      description: What other fleets hold on this engine, each with C(name), C(fleet), C(claims), C(cores).
+      description:
+        - What other fleets hold on this engine, each with C(name), C(fleet), C(claims), C(cores), C(network) and
+          C(address).
       type: list
       elements: dict
     networks:

@@ -11,6 +11,7 @@ from typing import Any
 from ...module_utils.sizes import human_size
 from .diff import ranges
 from .memory import newest_ledger
+from .neighbours import claimed, others, owned_cores
 
 _BAR = 20
 _MOST_CORES = 32
@@ -41,6 +42,8 @@ def draw_map(
             lines.extend(_draw_brief(name, observations[name]) if brief else _draw_host(name, observations[name]))
     if brief:
         lines.extend(["", *_draw_clusters(observations)])
+    if missing and any(zones):
+        lines.append("unreachable")
     for name, why in sorted(missing.items()):
         lines.append(f"  {name}  DOES NOT ANSWER: {why}")
         lines.extend(_draw_remembered(name, observations))
@@ -60,7 +63,8 @@ def _headline(observations: Mapping[str, Mapping[str, Any]], missing: Mapping[st
     containers = [item for host in observations.values() for item in host.get("containers") or []]
     running = sum(1 for item in containers if item.get("state") == "running")
     text = f"{len(observations)} hosts, {len(containers)} containers, {running} running"
-    return f"{text}, {len(missing)} hosts do not answer" if missing else text
+    silent = "1 host does not answer" if len(missing) == 1 else f"{len(missing)} hosts do not answer"
+    return f"{text}, {silent}" if missing else text
 
 
 def _draw_host(name: str, host: Mapping[str, Any]) -> Iterable[str]:
@@ -78,17 +82,32 @@ def _draw_host(name: str, host: Mapping[str, Any]) -> Iterable[str]:
         yield f"    {letters.get(item['name'], ' ')} {item['name']:<{width}}  {_draw_container(item)}"
     if not containers:
         yield "      no containers"
+    if others(host):
+        yield f"      beside them, of other fleets: {_draw_others(host)}"
+
+
+def _draw_others(host: Mapping[str, Any]) -> str:
+    """What other fleets hold on a host, beside the cores that they own."""
+    sums = claimed(host)
+    parts = [f"{sums[name]:g} {name}" for name in ("cpus",) if name in sums]
+    parts += [f"{human_size(int(sums[name]))} {name}" for name in ("memory", "disk") if name in sums]
+    number = len(others(host))
+    return ", ".join([f"{number} container{'s' if number > 1 else ''}", *parts])
 
 
 def _draw_cores(host: Mapping[str, Any], containers: list[Mapping[str, Any]], letters: Mapping[str, str]) -> str:
-    """One character a core: # reserved, a letter owned, . nobody's. Wide machines get a list of ranges."""
+    """One character a core: # reserved, a letter owned, x another fleet's, . nobody's. Wide machines get ranges."""
     cores = sorted(cpu["id"] for cpu in host.get("cpus") or [])
     reserved = set(cores[: int((host.get("reserved") or {}).get("cores") or 0)])
     owners = {core: item["name"] for item in containers for core in item.get("cores") or []}
-    free = [core for core in cores if core not in reserved and core not in owners]
+    foreign = owned_cores(host)
+    free = [core for core in cores if core not in reserved and core not in owners and core not in foreign]
     text = f"{len(cores)}: {len(reserved)} reserved, {len(owners)} owned, {len(free)} free"
+    if foreign:
+        text += f", {len(foreign)} another fleet's"
     if len(cores) <= _MOST_CORES:
-        drawn = "".join("#" if core in reserved else letters.get(owners.get(core, ""), ".") for core in cores)
+        marks = {**dict.fromkeys(foreign, "x"), **{core: letters.get(owner, ".") for core, owner in owners.items()}}
+        drawn = "".join("#" if core in reserved else marks.get(core, ".") for core in cores)
         return f"[{drawn}] {text}"
     return f"{text} ({ranges(free)})" if free else text
 

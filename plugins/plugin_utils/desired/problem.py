@@ -10,14 +10,16 @@ from typing import Any
 
 from .kept import disk_rows, group_grades
 from .memory import Observation, newest_ledger, remember_hosts
+from .neighbours import taken_addresses, without_others
 from .state import Desired
 
 HOST_FACTS = ("labels", "cpus", "resources", "reserved", "state")
 
 
 def host_problem(name: str, observation: Observation) -> dict[str, Any]:
-    """Return one observed host as the planner knows it."""
-    return {"name": name, **{key: observation[key] for key in HOST_FACTS if observation.get(key) is not None}}
+    """Return one observed host as the planner knows it, less what other fleets hold there."""
+    host = {"name": name, **{key: observation[key] for key in HOST_FACTS if observation.get(key) is not None}}
+    return without_others(host, observation)
 
 
 def running_problem(host: str, container: Mapping[str, Any], digest: str | None) -> dict[str, Any]:
@@ -96,6 +98,9 @@ def build_problem(
                 # On a network of the engine's own the engine gives the address, and none of it can be asked for.
                 run["address"] = None
             problem["running"].append(run)
+    for network, addresses in taken_addresses(observations.values()).items():
+        if network in problem["networks"]:
+            problem["networks"][network]["exclude"] += addresses
     problem["disks"] = disk_rows(observations)
     seen = [item["name"] for host in observations.values() for item in host.get("containers") or []]
     hosts, running, notes = remember_hosts(missing, newest_ledger(observations), seen)

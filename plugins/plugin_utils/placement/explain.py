@@ -10,6 +10,7 @@ from typing import Any
 
 from ...module_utils.naming import instance_name
 from ...module_utils.sizes import human_size
+from .address_room import addresses_left
 from .draft import Draft, Slot
 from .model import CPU, NANO, STATES, Group
 from .numeric import Bools, np
@@ -164,7 +165,8 @@ def _reasons(draft: Draft, group: Group) -> tuple[tuple[str, int, str], ...]:
         if hosts:
             found.append((kind, hosts, _sentence(kind, text, hosts)))
         open_hosts &= ~blocked
-    if "address" in draft.short_of.get(group.id, ()):
+    # A group may want more than its pool has, and yet fail for something else long before.
+    if "address" in draft.short_of.get(group.id, ()) and not addresses_left(draft, group.network, 1):
         total = len(draft.problem.hosts)
         found = [("address", total, f"the pool of network {group.network} has no free address")]
     elif open_hosts.any() and len(draft.problem.hosts):

@@ -121,21 +121,3 @@ def _source(network: Network, used: set[int], late: set[int]):  # type: ignore[n
 def _inside(network: Network, number: int) -> bool:
     spans, holes = network.pool or (), network.exclude
     return any(a <= number <= b for a, b in spans) and not any(a <= number <= b for a, b in holes)
-
-
-def addresses_left(draft: Draft, name: Optional[str], wanted: int) -> int:
-    """How many addresses a network still has for new instances, counted no further than ``wanted``."""
-    problem, running = draft.problem, draft.problem.running
-    if name is None or problem.networks[name].pool is None:
-        return wanted
-    network = problem.networks[name]
-    used = set()
-    for row in np.flatnonzero(draft.codes != REMOVE).tolist():
-        if running.network[row] == name:
-            used.add(parse_address(running.address[row]))
-    taken = sum(1 for slot in draft.slots if slot.row < 0 and problem.groups[slot.group].network == name)
-    room = 0
-    for room, _number in enumerate(free_addresses(network, {n for n in used if n is not None}), start=1):
-        if room >= wanted + taken:
-            break
-    return max(0, min(wanted, room - taken))

@@ -120,10 +120,12 @@ def read_hosts(reader: Reader, raw_hosts: list[Any], dimensions: tuple[str, ...]
         states.append(STATES.index(state))
         labels.append(_labels(reader, entry.get("labels"), f"{path}.labels"))
         amounts = _amounts(reader, entry.get("resources"), f"{path}.resources", ("cores", "cpus", "cpu"))
-        reserved = _amounts(reader, entry.get("reserved"), f"{path}.reserved", ("cpus", "cpu"))
+        held_back = dict(reader.mapping(entry.get("reserved"), f"{path}.reserved"))
+        shares = reader.number(held_back.pop("cpus", 0), f"{path}.reserved.cpus", 0, MAX_CPUS)
+        reserved = _amounts(reader, held_back, f"{path}.reserved", ("cpu",))
         shape = book.shape_of(entry.get("cpus"), reserved.get("cores", 0), f"{path}.cpus")
         shapes.append(shape)
-        capacity[0, row] = float(book.shapes[shape].usable.sum()) * NANO
+        capacity[0, row] = max(0.0, float(book.shapes[shape].usable.sum()) * NANO - round(shares * NANO))
         for dimension, key in enumerate(dimensions[1:], start=1):
             capacity[dimension, row] = max(0, amounts.get(key, 0) - reserved.get(key, 0))
         memory = _numa_memory(reader, entry.get("numa_memory"), f"{path}.numa_memory", book.shapes[shape])

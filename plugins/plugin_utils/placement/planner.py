@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .address_room import addresses_left
 from .conflict import conflict
 from .draft import Draft, Fates, Slot
 from .exact import HAS_ORTOOLS
 from .fates import Verdict, as_good, cost_of, decide
-from .finish import addresses_left, finish
+from .finish import finish
 from .improve import improve, worth_improving
 from .model import Claims, Problem
 from .plan import Plan

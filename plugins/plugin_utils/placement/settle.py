@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .address_room import addresses_left
 from .draft import Draft, Fates, Slot
 from .families import family_domains
-from .finish import addresses_left
 from .limits import RuleBook
 from .model import Group, Problem
 from .numeric import np
