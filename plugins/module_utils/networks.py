@@ -10,6 +10,7 @@ import os
 
 from .engine import name_path
 from .errors import HostError, StowageError
+from .files import read_text
 from .host_addresses import own_networks
 from .labels import FLEET
 
@@ -70,6 +71,7 @@ def _refuse_impossible(wanted, replaced=None):
     if parent and "." not in parent and not os.path.exists(f"/sys/class/net/{parent}"):
         there = ", ".join(sorted(os.listdir("/sys/class/net")))
         raise HostError(f"network {name}: this host has no interface {parent}; it has {there}")
+    _refuse_other_mtu(wanted)
     interface = _interface(wanted)
     own = {interface, f"br-{replaced['Id'][:12]}" if replaced else None}
     for subnet in filter(None, [wanted.get("subnet"), wanted.get("subnet6")]):
@@ -79,6 +81,14 @@ def _refuse_impossible(wanted, replaced=None):
                 # It would be cut off, and perhaps this very connection with it.
                 raise HostError(f"network {name}: its subnet {subnet} overlaps {network}, which this host reaches by "
                                 f"{device}; expected a subnet of its own. Nothing was changed")
+
+
+def _refuse_other_mtu(wanted):
+    """Refuse an MTU that containers would not have: the engine's macvlan and ipvlan give them that of the parent."""
+    longest = read_text(f"/sys/class/net/{wanted.get('parent')}/mtu")
+    if wanted["driver"] != "bridge" and wanted.get("mtu") and longest and int(longest) != wanted["mtu"]:
+        raise HostError(f"network {wanted['name']}: mtu {wanted['mtu']}, but {wanted['parent']} has {int(longest)} "
+                        f"and {wanted['driver']} takes it from there; expected {int(longest)}, or none")
 
 
 def _overlap(one, other):

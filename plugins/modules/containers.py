@@ -73,7 +73,9 @@ options:
         type: bool
         default: false
       mtu:
-        description: Largest packet in bytes. The driver's default if not set.
+        description:
+          - Largest packet in bytes. The driver's default if not set.
+          - Containers on macvlan and ipvlan have that of the parent, so another one is refused there.
         type: int
       options:
         description: Further options of the driver.

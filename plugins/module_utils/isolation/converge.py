@@ -12,6 +12,7 @@ from ..engine import Engine, NotFound
 from ..errors import StowageError
 from ..labels import CLUSTER
 from ..lock import host_lock
+from ..naming import check_name
 from ..owned import Owned
 from . import namespace, rules, specs
 from .policy import RUNTIME_NAME, Policy
@@ -27,6 +28,7 @@ def converge_isolation(params, check):
 
     :raises StowageError: when nothing could be started, and so nothing was changed.
     """
+    check_name(params["fleet"], "fleet")
     policy = Policy(params["policy"])
     engine = Engine(params["docker_host"], params["engine_timeout"])
     lock = contextlib.nullcontext() if check else host_lock(params["fleet"], params["by"], params["lock_timeout"])

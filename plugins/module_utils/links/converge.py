@@ -13,6 +13,7 @@ from ..isolation import specs
 from ..isolation.converge import load
 from ..isolation.policy import RUNTIME_NAME
 from ..lock import host_lock
+from ..naming import check_name
 from . import attach, lease
 from .wanted import Link, read_links
 
@@ -22,6 +23,7 @@ def converge_link(params, check):
 
     :raises StowageError: with one sentence; nothing was changed then.
     """
+    check_name(params["fleet"], "fleet")
     engine = Engine(params["docker_host"], params["engine_timeout"])
     try:
         container = engine.inspect(params["container"])

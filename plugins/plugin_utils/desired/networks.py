@@ -114,6 +114,9 @@ def _read_network(path: str, value: Any, complaints: Complaints) -> dict[str, An
 
 def _read_subnet(path: str, value: Any, complaints: Complaints) -> Any:
     try:
+        # Without a length it would be a network of one address, and a bare number an address.
+        if "/" not in str(value):
+            raise ValueError("no length of its prefix")
         return ipaddress.IPv4Network(value)
     except ValueError as error:
         complaints.add(path, f"{show(value)} is not a subnet ({error}); expected a CIDR such as 172.30.0.0/24")

@@ -135,6 +135,7 @@ def test_an_instance_gets_the_ipv6_address_that_follows_from_its_ipv4_address(ch
             "subnet6: fd00:7::/124 has no address for 172.30.0.128 of the pool; expected room",
         ),
         ({"subnet": "fd00:7::/64"}, "subnet: 'fd00:7::/64' is not a subnet ("),
+        ({"subnet": 10}, "subnet: 10 is not a subnet (no length of its prefix); expected a CIDR such as"),
     ],
 )
 def test_what_is_wrong_with_ipv6_is_said(change, sentence):
