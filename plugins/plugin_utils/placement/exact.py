@@ -336,8 +336,10 @@ class Model:
         solver.parameters.max_deterministic_time = work
         solver.parameters.max_time_in_seconds = brake
         status = solver.Solve(self.model)
-        self.draft.work += solver.ResponseProto().deterministic_time
-        if status in (cp_model.UNKNOWN, cp_model.FEASIBLE) and solver.WallTime() >= brake:
+        done = solver.ResponseProto().deterministic_time
+        self.draft.work += done
+        # The solver stops a little before a limit of the clock that it could not keep otherwise, but never before its work.
+        if status in (cp_model.UNKNOWN, cp_model.FEASIBLE) and done < 0.9 * work:
             self.draft.braked.add("the exact search")
         return status, solver
 

@@ -157,8 +157,10 @@ def cleared(lab):
     """The lab's host, without containers and volumes before and after; a leaked loop device or mount is a failure."""
     _clear(lab)
     orphans = lab.orphans()
-    yield lab
-    _clear(lab)
+    try:
+        yield lab
+    finally:
+        _clear(lab)
     assert lab.loops() == []
     assert lab.orphans() <= orphans
     assert lab.sh(f"grep {POOL}/mounts /proc/mounts || true") == ""
