@@ -9,6 +9,7 @@ to, so that a run can be killed exactly there.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -80,7 +81,7 @@ class Mover:
             "stowage_networks": {"movers": NETWORK},
             "stowage_disk_thin_ratio": 20,
             "stowage_parallel_moves": self.count,
-            "stowage_grades": {"small": {"cpus": 0.05, "memory": "64m", "disk": "10g"}},
+            "stowage_grades": {"small": {"cpus": 0.02, "memory": "64m", "disk": "10g"}},
             "stowage_types": {"db": {
                 "image": "stowage/redis:bookworm", "command": command, "health": health,
                 "data": {"path": "/data", "owner": "100", "group": "101"},
@@ -134,12 +135,15 @@ class Mover:
         for host, orders in places.items():
             self.halt(host, *orders)
         run = self.begin(target)
-        for host in places:
-            self.wait_for_halt(host, run)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
-        for host in places:
-            self.go_on(host)
+        try:
+            for host in places:
+                self.wait_for_halt(host, run)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+            run.communicate()
+            for host in places:
+                self.go_on(host)
 
     def files(self):
         """The files of images, by host."""
