@@ -18,13 +18,13 @@ def read_text(path):
         return None
 
 
-def write_text(path, text, mode=0o644):
+def write_text(path, text, mode=0o644, folder_mode=0o777):
     """Replace the file at ``path`` in one step: a reader, or a power cut, finds the old text or the new, never a part.
 
-    Directories on the way are made. Raises ``OSError``.
+    Directories on the way are made, the last one with ``folder_mode`` (less the umask). Raises ``OSError``.
     """
     directory = os.path.dirname(path)
-    os.makedirs(directory, exist_ok=True)
+    os.makedirs(directory, mode=folder_mode, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=directory)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

@@ -12,7 +12,7 @@ import io
 import os
 import zipfile
 
-from .. import errors
+from .. import errors, files
 from ..files import read_text, write_text
 from ..links import attach, lease, wanted, wire
 from . import namespace, rules, runtime, specs
@@ -45,7 +45,8 @@ exec runc "$@"
 def build():
     """Return the program as bytes; the same bytes for the same code."""
     sources = {"__main__.py": _MAIN, f"{_PACKAGE}/__init__.py": "", f"{_PACKAGE}/isolation/__init__.py": "",
-               f"{_PACKAGE}/links/__init__.py": "", f"{_PACKAGE}/errors.py": _source(errors)}
+               f"{_PACKAGE}/links/__init__.py": "", f"{_PACKAGE}/errors.py": _source(errors),
+               f"{_PACKAGE}/files.py": _source(files)}
     for module in (namespace, rules, runtime, specs, attach, lease, wanted, wire):
         room, name = module.__name__.split(".")[-2:]
         sources[f"{_PACKAGE}/{room}/{name}.py"] = _source(module)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 
 from ..errors import HostError
+from ..files import write_text
 
 VERSION = 1
 FOLDER = "/var/lib/stowage/network"
@@ -59,18 +59,8 @@ def write(ident, spec, folder=FOLDER):
 
 
 def _replace(path, text):
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=".", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    """Whom a container may talk to, and what others lend it, is for root alone."""
+    write_text(path, text, mode=0o600, folder_mode=0o700)
 
 
 def note_loaded(ident, fingerprint, folder=LOADED):
