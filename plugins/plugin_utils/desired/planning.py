@@ -17,6 +17,7 @@ from .kept import with_own_grades
 from .memory import Observation, base_serial
 from .options import GONE, Directory, Options
 from .problem import build_problem, desired_problem, find_strays
+from .readdress import find_misaddressed, give_addresses, give_reasons
 from .state import Desired
 from .values import Render
 
@@ -56,25 +57,29 @@ def make_plan(
     """Plan, and plan again while types filled in with the result differ from what runs.
 
     Whether an instance is up to date is seen only once its type is filled in, and that needs the addresses and hosts
-    of the plan. So the first plan takes everything that runs for current, and the next one knows better.
+    of the plan. So the first plan takes everything that runs for current, and the next one knows better. What can't
+    keep its address is outdated from the start.
 
-    :raises InvalidInput: when two names lead to one machine, when the planner refuses the problem, or when a type
-        can't be filled in.
+    :raises InvalidInput: when two names lead to one machine, when the planner refuses the problem, when a pool has no
+        address left for what can't keep its own, or when a type can't be filled in.
     """
     check_machines(observations)
     absent = sorted(missing)
     strays = find_strays(observations)
     labels = {host: item.get("labels") or {} for host, item in observations.items()}
-    outdated: set[str] = set()
+    misaddressed = find_misaddressed(desired, observations)
+    outdated = set(misaddressed)
     for _round in range(_MOST_ROUNDS):
         problem, notes = build_problem(desired, observations, absent, outdated, strays)
         plan = with_own_grades(call_planner(solve, problem), desired)
+        give_addresses(plan, problem, desired)
         plan["instances"] = with_six(plan["instances"], desired.networks)
         options = fill_in(desired, plan["instances"], labels, render)
-        stale = set(find_outdated(observations, options)) - outdated
-        if not stale:
+        stale = set(find_outdated(observations, options))
+        if stale <= outdated:
             break
         outdated |= stale
+    give_reasons(plan, misaddressed, stale)
     unplaced = [item["text"] for item in plan.get("unplaced") or []]
     return Planned(plan, problem, options, base_serial(observations), strays, [*notes, *unplaced])
 
