@@ -154,11 +154,16 @@ class Mover:
         """Run a command in a container."""
         return self.fleet.on(self.host).check_output("docker exec move_db_%d " % index + command)
 
+    def digest(self, index):
+        """The checksum of what `fill` wrote, read on the host: an instance has a fiftieth of a core."""
+        return self.fleet.on(self.host).check_output("sha256sum < %s/mounts/move_db_%s/file", POOL, str(index))
+
     def fill(self, index, source):
-        """Write 40 MiB, flushed, and a key: more than travels at once."""
-        self.inside("sh -c '%s | head -c 41943040 > /data/file && sync /data/file'" % source, index)
+        """Write 40 MiB to an instance's disk, flushed, and a key: more than travels at once."""
+        file = "%s/mounts/move_db_%d/file" % (POOL, index)
+        self.fleet.on(self.host).check_output("%s | head -c 41943040 > %s && sync %s" % (source, file, file))
         self.inside("redis-cli set key value", index)
-        self.data[index] = self.inside("sha256sum /data/file", index)
+        self.data[index] = self.digest(index)
 
     def check(self):
         """The data are there, on one disk each, which is sparse, and nothing is left elsewhere."""
@@ -168,7 +173,7 @@ class Mover:
         loops = self.fleet.on(self.host).check_output("losetup -n -O BACK-FILE -l")
         for index in range(self.count):
             if index in self.data:
-                assert self.inside("sha256sum /data/file", index) == self.data[index]
+                assert self.digest(index) == self.data[index]
                 assert self.inside("redis-cli get key", index) == "value"
             image = "%s/images/move_db_%d.img" % (POOL, index)
             size, blocks = self.fleet.on(self.host).check_output("stat -c '%%s %%b' %s", image).split()
