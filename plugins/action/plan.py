@@ -100,7 +100,7 @@ class ActionModule(ActionBase):
         notes = [*planned.notes, *([desired.override.sentence] if desired.override else [])]
         notes += [f"{name} is left as it is: {reason}." for name, reason in sorted(travels.held.items())]
         diff = draw_diff(planned.plan, held, planned.strays, travels.moves)
-        refused = find_refusal(desired, planned, fleet.observations)
+        refused = find_refusal(desired, planned, fleet.observations, allowed)
         if refused:
             self._show_diff(diff)
             return {"failed": True, "msg": refused}

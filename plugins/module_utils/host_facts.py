@@ -106,7 +106,8 @@ def _machine(info):
 
 def _network(network):
     options = network.get("Options") or {}
-    config = ((network.get("IPAM") or {}).get("Config") or [{}])[0]
+    pools = (network.get("IPAM") or {}).get("Config") or []
+    config = (pools or [{}])[0]
     return {
         "name": network["Name"],
         "driver": network["Driver"],
@@ -114,6 +115,8 @@ def _network(network):
         "subnet": config.get("Subnet"),
         "gateway": config.get("Gateway"),
         "internal": bool(network.get("Internal")),
+        "options": options,
+        "pools": pools,
         "labels": network.get("Labels") or {},
     }
 

@@ -16,6 +16,8 @@ from .labels import FLEET
 
 _MTU = "com.docker.network.driver.mtu"
 _BRIDGE = "com.docker.network.bridge.name"
+#: Settings that say which interface of the host a network sits on; an engine has one network on each.
+INTERFACES = ("parent", _BRIDGE)
 
 
 def _driver_options(wanted):
@@ -147,7 +149,8 @@ class Networks:
             raise HostError(f"network {name} exists with {said}, and is not this fleet's to change")
         users = self._users(network)
         if users:
-            raise HostError(f"network {name} exists with {said}, and is in use by {', '.join(users)}")
+            raise HostError(f"network {name} exists with {said}, and is in use by {', '.join(users)}; an engine "
+                            "changes no network in use, so these have to be removed first (docs/networks.md says how)")
         _refuse_impossible(wanted, network)
         if not self._check:
             self._engine.call("DELETE", name_path("networks", network["Id"]))

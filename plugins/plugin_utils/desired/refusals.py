@@ -5,20 +5,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from .disks import left_behind
 from .kept import room_in_released
 from .layers import unlimited_layers
 from .memory import Observation
+from .network_change import refuse_changes
 from .planning import Planned
 from .state import Desired
 
 
-def find_refusal(desired: Desired, planned: Planned, observations: Mapping[str, Observation]) -> str | None:
-    """Return why a plan is not carried out, and what would let it be; None when it is."""
+def find_refusal(
+    desired: Desired, planned: Planned, observations: Mapping[str, Observation], hosts: Collection[str]
+) -> str | None:
+    """Return why a plan is not carried out, and what would let it be; None when it is.
+
+    :param hosts: those that this run may change.
+    """
     return (
-        _unplaced(desired, planned, observations)
+        refuse_changes(desired, observations, hosts)
+        or _unplaced(desired, planned, observations)
         or "\n".join(unlimited_layers(planned.plan["instances"], planned.options, observations))
         or _stranded(desired, planned)
         or None
