@@ -172,7 +172,8 @@ class _Run:
         results = list(self._pool.map(converger.remove, self._params["remove"]))
         self._fail(results, self._disks.let_go([result.name for result in results if not result.failed]))
         interfaces = networks.interfaces(self._params["networks"])
-        taken = in_use(jobs, owned.everything.values(), interfaces, self._check)
+        taken = in_use(jobs, owned.everything.values(), interfaces, self._check, self._host, owned.fleet,
+                       self._params["remove"])
         self._disks.updates = self._updates
         missing = {**self._disks.provide([job for job in jobs if job.name not in taken]), **taken}
         # Whose disk failed, or whose address is somebody else's, is held back as it is; the others go on.

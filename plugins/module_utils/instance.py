@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 
+from .address_use import with_holder
 from .container_diff import Difference, differences, payload
 from .container_values import is_anonymous, parse_cpulist
 from .errors import EngineError, HostError, StowageError
@@ -136,7 +137,11 @@ class Converger:
             self._policy.remember(ident, job.name, cluster)
         if job.links or has_links(ident):
             bring(self._engine, self._engine.inspect(ident), job.name, job.links, check=False)
-        self._engine.start(ident)
+        try:
+            self._engine.start(ident)
+        except EngineError as error:
+            said = with_holder(error.message, job.instance, self._engine.list_containers, self._owned.fleet)
+            raise EngineError(said) from error
         result.started = time.monotonic()
 
     def _change(self, job, result, container, image):

@@ -51,14 +51,14 @@ def job(name, **instance):
     return SimpleNamespace(name=name, instance={"state": "started", "network": "lan", **instance})
 
 
-def asked(jobs, containers=(), answers=None, check=False):
+def asked(jobs, containers=(), answers=None, check=False, gone=()):
     questions = []
 
     def ask(interface, addresses):
         questions.extend(addresses)
         return {address: mac for address, mac in (answers or {}).items() if address in addresses}
 
-    found = address_use.in_use(jobs, containers, {"lan": "eth0"}, check, ask)
+    found = address_use.in_use(jobs, containers, {"lan": "eth0"}, check, "h1", "fleet", gone, ask)
     return questions, found
 
 
@@ -66,12 +66,52 @@ def test_a_stranger_is_named_with_its_mac_and_holds_back_only_whose_address_it_h
     jobs = [job("acme_web_0", address="192.0.2.130"), job("acme_web_1", address="192.0.2.131")]
     _questions, found = asked(jobs, answers={"192.0.2.130": "52:54:00:12:34:56"})
     assert found == {"acme_web_0": "its address 192.0.2.130 is in use by a stranger on the network of eth0, with the "
-                                   "MAC 52:54:00:12:34:56; nothing was changed for it"}
+                                   "MAC 52:54:00:12:34:56, as h1 hears it; stop that one, or write 192.0.2.130 into "
+                                   "exclude of stowage_networks.lan. Nothing was changed for it"}
+
+
+def listed(name, address, fleet="fleet", **more):
+    """A container as an engine lists it."""
+    return {"Id": name, "Names": [f"/{name}"], "State": "running", "Labels": {"stowage.fleet": fleet} if fleet else {},
+            "NetworkSettings": {"Networks": {"lan": {"IPAddress": address}}}, **more}
+
+
+def test_a_container_of_another_host_is_known_by_its_mac():
+    jobs = [job("acme_web_0", address="192.0.2.130")]
+    found = asked(jobs, answers={"192.0.2.130": "02:42:c0:00:02:82"})[1]["acme_web_0"]
+    assert "in use by a container of another host (its MAC follows from the address)" in found
+    assert "with the MAC 02:42:c0:00:02:82, as h1 hears it" in found
+
+
+def test_a_container_of_this_engine_that_has_the_address_is_named_before_anything_changes():
+    jobs = [job("acme_web_0", address="192.0.2.130"), job("acme_web_1", address="192.0.2.131")]
+    for fleet, whose in (("fleet", "this fleet"), ("blue", "the fleet blue"), (None, "no fleet")):
+        questions, found = asked(jobs, [listed("other", "192.0.2.130", fleet)])
+        assert questions == ["192.0.2.131"]
+        assert found == {"acme_web_0": "its address 192.0.2.130 on network lan is taken by other, a container of "
+                                       f"{whose} on this engine; remove that one, or write 192.0.2.130 into exclude of "
+                                       "stowage_networks.lan. Nothing was changed for it"}
+
+
+def test_what_goes_before_is_in_nobodys_way():
+    jobs = [job("acme_web_0", address="192.0.2.130")]
+    assert not asked(jobs, [listed("acme_web_7", "192.0.2.130")], gone=["acme_web_7"])[1]
+    assert not asked(jobs, [listed("acme_web_0.old", "192.0.2.130")])[1]
+
+
+def test_what_the_engine_says_of_an_address_in_use_is_told_with_its_holder():
+    wanted = {"name": "acme_web_0", "network": "lan", "address": "192.0.2.130"}
+    containers = [listed("other", "192.0.2.130", None)]
+    said = address_use.with_holder("Address already in use", wanted, lambda: containers, "fleet")
+    assert said.startswith("its address 192.0.2.130 on network lan is taken by other, a container of no fleet on this")
+    unknown = address_use.with_holder("Address already in use", wanted, list, "fleet")
+    assert "is taken, by no container of this engine" in unknown
+    assert unknown.endswith("(Address already in use)")
+    assert address_use.with_holder("no such image", wanted, list, "fleet") == "no such image"
 
 
 def test_who_runs_with_its_address_is_not_asked_for():
-    running = {"State": "running", "NetworkSettings": {"Networks": {"lan": {"IPAddress": "192.0.2.130"}}}}
-    stopped = {"State": "exited", "NetworkSettings": {"Networks": {"lan": {"IPAddress": ""}}}}
+    running, stopped = listed("acme_web_0", "192.0.2.130"), listed("acme_web_1", "", State="exited")
     jobs = [job("acme_web_0", address="192.0.2.130"), job("acme_web_1", address="192.0.2.131")]
     assert asked(jobs, [running, stopped])[0] == ["192.0.2.131"]
 
