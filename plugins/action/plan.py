@@ -40,7 +40,7 @@ from ansible_collections.stowage.fleet.plugins.plugin_utils.observer import obse
 from ansible_collections.stowage.fleet.plugins.plugin_utils.rendering import Renderer
 
 ARGUMENTS = {
-    "operation": {"type": "str", "choices": ["check", "plan", "verify", "map"], "default": "plan"},
+    "operation": {"type": "str", "choices": ["check", "plan", "show", "verify", "map"], "default": "plan"},
     "cluster": {"type": "str"},
     "group": {"type": "str"},
     "count": {"type": "raw"},
@@ -126,11 +126,11 @@ class ActionModule(ActionBase):
         requires = {(cluster, group): spec["requires"] for cluster, group, spec in desired.groups()}
         steps = build_steps(planned, held, requires, travels)
         changes = bool(steps)
-        result = {
-            # With -v it would fill the screen with all options of all containers, their environment among them.
-            "_ansible_verbose_override": True,
-            "changed": changes and bool(self._task.check_mode),
+        return {
+            # It holds the environment of containers, and with it passwords: it is for variables, not for callbacks.
+            "_ansible_no_log": True,
             "changes": changes,
+            "drawn": diff,
             "msg": summarize(planned.plan, held),
             "plan": planned.plan,
             "steps": steps,
@@ -146,11 +146,18 @@ class ActionModule(ActionBase):
             "by": f"{getpass.getuser()}@{socket.gethostname()}",
             "ledger": build_ledger(planned, held) if changes else {},
         }
+
+    def _show(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        planned = variables[arguments["planned"]]
+        shown = {key: plain(planned[key]) for key in ("msg", "changes", "plan", "held", "notes")}
+        diff = plain(planned["drawn"])
+        # With -v the plan would fill the screen.
+        result = {"_ansible_verbose_override": True, "changed": shown["changes"] and bool(self._task.check_mode)}
         if result["changed"]:
             result["diff"] = {"prepared": _colored(diff)}
         elif self._task.diff:
             self._show_diff(diff)
-        return result
+        return {**shown, **result}
 
     def _verify(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         fleet = Fleet.of_play(variables, arguments["fleet_group"])

@@ -57,3 +57,15 @@ MODULE_SPEC = {
     "wait_timeout": {"type": "int", "default": 120},
     "lock_timeout": {"type": "int", "default": 60},
 }
+_HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+
+
+def without_env(params):
+    """Return the module's options with the values of all variables of containers hidden, as Ansible does it.
+
+    Its own ``no_log`` would hide every text that is equal to a value or holds one: with a variable that is ``1``,
+    every 1 of the result.
+    """
+    instances = [{**instance, "env": dict.fromkeys(instance["env"], _HIDDEN)} if instance.get("env") else instance
+                 for instance in params["instances"]]
+    return {**params, "instances": instances}

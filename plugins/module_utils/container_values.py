@@ -63,7 +63,8 @@ def make_text_map(value):
     """A dictionary whose values are text; whole numbers are taken as such, since they read back the same."""
     bad = {key: item for key, item in value.items() if isinstance(item, bool) or not isinstance(item, (str, int))}
     if bad:
-        said = ", ".join(f"{key}: {item!r}" for key, item in bad.items())
+        # Not the values: variables hold passwords.
+        said = ", ".join(f"{key} is a {type(item).__name__}" for key, item in bad.items())
         raise InvalidInput(f"{said}; expected strings or whole numbers (put the value in quotes)")
     return {str(key): str(item) for key, item in value.items()}
 

@@ -21,6 +21,9 @@ description:
   - Decides nothing about placement. It re-checks on the host that nothing is promised twice, and refuses before the
     first change otherwise.
   - When one container fails the others go on; the task fails at the end and names each failure.
+  - The values of O(instances[].env) are in no result and no diff. Ansible writes what a module was told to the host's
+    log, though, unless the task has the variable C(ansible_no_target_syslog), as those of the role
+    P(stowage.fleet.stowage#role) do.
 extends_documentation_fragment:
   - stowage.fleet.engine
   - stowage.fleet.instance
@@ -327,7 +330,7 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.container_spec import MODULE_SPEC
+from ansible_collections.stowage.fleet.plugins.module_utils.container_spec import MODULE_SPEC, without_env
 from ansible_collections.stowage.fleet.plugins.module_utils.converge import converge_host
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
 
@@ -335,8 +338,11 @@ from ansible_collections.stowage.fleet.plugins.module_utils.errors import Stowag
 def main():
     """Read the options, converge, and turn errors into a failure once."""
     module = AnsibleModule(argument_spec=MODULE_SPEC, supports_check_mode=True)
+    wanted = module.params
+    # What a module was told is part of each answer.
+    module.params = without_env(wanted)
     try:
-        result = converge_host(module.params, check=module.check_mode)
+        result = converge_host(wanted, check=module.check_mode)
     except StowageError as error:
         module.fail_json(msg=error.message, containers=[], networks=[], volumes=[], claimed=0, seconds=0.0)
     if not module._diff:

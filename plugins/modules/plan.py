@@ -25,11 +25,14 @@ options:
   operation:
     description:
       - V(check) reads the desired state and refuses a wrong one. It needs no observation.
-      - V(plan) plans.
+      - V(plan) plans. What it returns holds the environment of containers, so callbacks get none of it; errors are
+        shown, and the registered variable holds all.
+      - V(show) shows a plan, as a diff too, without what containers are told. In check mode it says C(changed) when the
+        plan changes something.
       - V(verify) compares observations with a plan, and fails naming each difference.
       - V(map) draws the fleet.
     type: str
-    choices: [check, plan, verify, map]
+    choices: [check, plan, show, verify, map]
     default: plan
   cluster:
     description: Cluster of the group whose count is given by O(count).
@@ -52,7 +55,7 @@ options:
     type: str
     default: stowage_observed
   planned:
-    description: Name of the variable that holds the registered plan, for O(operation=verify).
+    description: Name of the variable that holds the registered plan, for O(operation=show) and O(operation=verify).
     type: str
     default: stowage_plan
   topology:
@@ -63,7 +66,8 @@ extends_documentation_fragment:
   - stowage.fleet.attributes
 attributes:
   check_mode:
-    details: Nothing is touched in any mode. In check mode RV(ignore:changed) says whether the plan changes something.
+    details: Nothing is touched in any mode. In check mode RV(ignore:changed) of O(operation=show) says whether the plan
+      changes something.
 seealso:
   - module: stowage.fleet.host_info
   - module: stowage.fleet.containers
@@ -80,11 +84,18 @@ EXAMPLES = r"""
   register: stowage_plan
   run_once: true
 
-- name: See what five instances would look like
+- name: Decide what runs where with five instances
   stowage.fleet.plan:
     cluster: acme
     group: kafka
     count: 5
+  register: stowage_plan
+  run_once: true
+  diff: true
+
+- name: See what five instances would look like
+  stowage.fleet.plan:
+    operation: show
   run_once: true
   check_mode: true
   diff: true
@@ -104,11 +115,15 @@ needs:
   elements: str
 changes:
   description: Whether applying the plan changes something.
-  returned: O(operation=plan)
+  returned: O(operation=plan) and O(operation=show)
   type: bool
+drawn:
+  description: The diff as text, where one was asked for.
+  returned: O(operation=plan)
+  type: str
 plan:
   description: The plan as the planner returned it, see C(docs/architecture.md).
-  returned: O(operation=plan)
+  returned: O(operation=plan) and O(operation=show)
   type: dict
 steps:
   description: What has to be done, in order.
@@ -143,11 +158,11 @@ keep:
   type: dict
 held:
   description: Why an instance is not changed now, by name.
-  returned: O(operation=plan)
+  returned: O(operation=plan) and O(operation=show)
   type: dict
 notes:
   description: What an operator should know.
-  returned: O(operation=plan)
+  returned: O(operation=plan) and O(operation=show)
   type: list
   elements: str
 networks:

@@ -21,9 +21,13 @@ def others(fleet) -> dict[str, str]:
     return {name: found for name, found in fleet.ids().items() if not name.startswith("acme_web_")}
 
 
-def test_from_two_to_five(fleet, page):
+def test_from_two_to_five(fleet, page, tmp_path, monkeypatch):
     before = fleet.ids()
-    run = fleet.play("scale", *ARGUMENTS, "count=5")
+    # A callback that is given all results whole, as a controller that keeps them would be.
+    results = tmp_path / "results"
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "stowage.fleet.observations")
+    monkeypatch.setenv("STOWAGE_OBSERVATIONS", str(results))
+    run = fleet.play("scale", *ARGUMENTS, "count=5", "-vvv")
     assert run.rc == 0, run.output
     fronts = fleet.named("acme_web_")
     assert [front.name for front in fronts] == ["acme_web_%d" % index for index in range(5)]
@@ -32,6 +36,12 @@ def test_from_two_to_five(fleet, page):
     after = fleet.ids()
     assert {name: after[name] for name in before} == before, "what ran before runs on"
     assert len({front.address for front in fronts}) == 5
+    variables = dict(entry.split("=", 1) for entry in fronts[4].inspect["Config"]["Env"])
+    assert '"ZOO_CONNECT": "VALUE_SPECIFIED' in results.read_text(), "the callback has what modules were told"
+    logs = [fleet.on(host).check_output("journalctl --quiet --no-pager") for host in fleet.hosts]
+    assert "ansible-stowage.fleet.host_info" in logs[0], "what modules are told is in the hosts' logs"
+    for place in (results.read_text(), run.output, *logs):
+        assert variables["ZOO_CONNECT"] not in place, "values of variables are told to containers alone"
 
 
 def test_again_changes_nothing(fleet):

@@ -96,7 +96,11 @@ def _check_value(path: str, value: Any, spec: Mapping[str, Any], complaints: Com
 
 
 def _check_flat(path: str, value: Any, complaints: Complaints) -> None:
-    """Names with plain values, such as env, labels and sysctls."""
-    for name, item in complaints.mapping(path, value).items():
+    """Names with plain values, such as env, labels and sysctls. Complaints show none: passwords are among them."""
+    if not isinstance(value, Mapping):
+        complaints.add(path, "is not a mapping; expected names with values")
+        return
+    for name, item in value.items():
         if isinstance(item, (Mapping, list)):
-            complaints.add(join(path, name), f"{show(item)} is not a plain value; expected a text or a number")
+            kind = "list" if isinstance(item, list) else "mapping"
+            complaints.add(join(path, str(name)), f"is a {kind}, not a plain value; expected a text or a number")

@@ -77,7 +77,7 @@ def test_what_the_engine_is_told(make, value, expected):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"env": {"A": True}}, "env: A: True"),
+        ({"env": {"A": True}}, "env: A is a bool"),
         ({"env": {"A=B": "1"}}, "without an equals sign"),
         ({"labels": {"stowage.x": "1"}}, "stowage.x is reserved"),
         ({"command": "sh 'open"}, "can't be split into words"),
