@@ -18,6 +18,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput, StowageError
 from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import Fleet, read_and_check, refusal, solve
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired import images
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.changes import find_changes
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.diff import draw_diff, summarize
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.fleet_map import draw_map
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import for_engines
@@ -48,6 +50,8 @@ ARGUMENTS = {
     "observed": {"type": "str", "default": "stowage_observed"},
     "planned": {"type": "str", "default": "stowage_plan"},
     "topology": {"type": "str", "default": "zone"},
+    "pull": {"type": "str", "choices": ["missing", "never", "always"], "default": "missing"},
+    "brought": {"type": "list", "elements": "str", "default": []},
 }
 _COLORS = {
     "+": constants.COLOR_DIFF_ADD,
@@ -79,10 +83,11 @@ class ActionModule(ActionBase):
 
     def _check(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         fleet = Fleet.of_play(variables, arguments["fleet_group"])
-        desired = read_and_check(variables, Renderer(self._templar, variables), fleet, arguments)
+        render = Renderer(self._templar, variables)
+        desired = read_and_check(variables, render, fleet, arguments)
         wanted = sum(spec["count"] for _cluster, _group, spec in desired.groups())
         return {"msg": f"{len(desired.clusters)} clusters with {wanted} instances for {len(fleet.hosts)} hosts",
-                "needs": needs_of(desired.types)}
+                "needs": needs_of(desired.types), "images": images.images_of(desired, render)}
 
     def _plan(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         fleet = self._observed(arguments, variables)
@@ -99,8 +104,11 @@ class ActionModule(ActionBase):
         held = find_held(planned.plan, planned.problem, reachable, travels.held)
         notes = [*planned.notes, *([desired.override.sentence] if desired.override else [])]
         notes += [f"{name} is left as it is: {reason}." for name, reason in sorted(travels.held.items())]
-        diff = draw_diff(planned.plan, held, planned.strays, travels.moves)
-        refused = find_refusal(desired, planned, fleet.observations, allowed)
+        lacking = images.find_missing(planned.plan["instances"], planned.options, fleet.observations, held)
+        unbrought, image_notes = images.judge(lacking, arguments["pull"], arguments["brought"], self._task.check_mode)
+        notes += image_notes
+        refused = find_refusal(desired, planned, fleet.observations, allowed, unbrought)
+        diff = self._draw(planned, held, travels.moves, fleet, refused)
         if refused:
             self._show_diff(diff)
             return {"failed": True, "msg": refused}
@@ -110,6 +118,21 @@ class ActionModule(ActionBase):
             deleting = boolean(variables.get("release_disks") or False, strict=False)
             result["ledger"]["disks"] = disks_to_remember(planned, travels.moves, fleet, deleting)
         return {**result, "isolation": isolation}
+
+    def _draw(
+        self,
+        planned: Planned,
+        held: dict[str, str],
+        travels: dict[str, Travel],
+        fleet: Fleet,
+        refused: str | None,
+    ) -> str:
+        """Return the diff where somebody asked for one. What a refusal says of the unplaced is not said twice."""
+        if not self._task.diff:
+            return ""
+        plan = {**planned.plan, "unplaced": []} if refused else planned.plan
+        changes = find_changes(plan["instances"], planned.options, fleet.observations)
+        return draw_diff(plan, held, planned.strays, travels, changes)
 
     def _planned(
         self,
@@ -121,8 +144,11 @@ class ActionModule(ActionBase):
         diff: str,
         travels: dict[str, Travel],
     ) -> dict[str, Any]:
+        drawn = diff.lower()
         for note in notes:
-            display.warning(note)
+            # What the diff says is not said twice.
+            if note.lower() not in drawn:
+                display.warning(note)
         requires = {(cluster, group): spec["requires"] for cluster, group, spec in desired.groups()}
         steps = build_steps(planned, held, requires, travels)
         changes = bool(steps)
@@ -153,7 +179,7 @@ class ActionModule(ActionBase):
         diff = plain(planned["drawn"])
         # With -v the plan would fill the screen.
         result = {"_ansible_verbose_override": True, "changed": shown["changes"] and bool(self._task.check_mode)}
-        if result["changed"]:
+        if result["changed"] and diff:
             result["diff"] = {"prepared": _colored(diff)}
         elif self._task.diff:
             self._show_diff(diff)

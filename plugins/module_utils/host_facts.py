@@ -17,6 +17,7 @@ from .host_addresses import own_addresses
 from .ledger import read_ledger, read_records
 from .naming import check_name
 from .owned import Owned, current_spec, identity
+from .settings import observed_settings
 from .writable_layer import layer_limit
 
 VERSION = 1
@@ -32,6 +33,7 @@ HOST_INFO_SPEC = {
     "disk_thin_ratio": {"type": "float", "default": 1.0},
     "state_dir": {"type": "path", "default": "/var/lib/stowage"},
     "parallel": {"type": "int", "default": 8},
+    "images": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -66,8 +68,11 @@ def observe(params):
     owned = Owned(engine.list_containers(), params["fleet"])
     records = read_records(params["state_dir"], params["fleet"])
     with ThreadPoolExecutor(max_workers=max(1, params["parallel"])) as pool:
-        host["containers"] = _containers(owned.instances, owned, engine, records, pool, warnings)
-        others = _containers(owned.others(), owned, engine, {}, pool, [])
+        seen = Seen(engine, pool, host["machine"])
+        host["containers"] = _containers(owned.instances, records, seen, warnings, settings=True)
+        others = _containers(owned.others(), {}, seen, [])
+        host["images"] = seen.image_ids(params["images"])
+    host["settings"] = seen.settings
     shown = ("name", "fleet", "claims", "cores", "network", "address")
     host["others"] = [{key: one[key] for key in shown} for one in others]
     return host, warnings
@@ -129,9 +134,61 @@ def _ledger(params, warnings):
         return None
 
 
-def _containers(listed, owned, engine, records, pool, warnings):
+class Seen:
+    """Looks closely at containers and images, at each image once."""
+
+    def __init__(self, engine, pool, machine):
+        self._engine = engine
+        self._pool = pool
+        self._machine = machine
+        self._images = {}
+        #: Settings of all containers, each only once: [name, text, origin]. Containers give positions in it.
+        self.settings = []
+        self._positions = {}
+
+    def containers(self, listed):
+        """Yield the inspections of listed containers; None for one that is gone since the list was made."""
+        return self._look(self._engine.inspect, [container["Id"] for container in listed])
+
+    def image_ids(self, names):
+        """Return {name: id} of images, None for those that are not here."""
+        self.images(names)
+        return {name: (self._images[name] or {}).get("Id") for name in names}
+
+    def images(self, names):
+        """Look at those images that nobody has looked at yet."""
+        new = sorted(set(names) - set(self._images))
+        self._images.update(zip(new, self._look(self._engine.inspect_image, new)))
+
+    def positions(self, inspection, spec):
+        """Return where in ``settings`` those of a container stand."""
+        image = self._images.get(inspection["Image"])
+        rows = observed_settings(inspection, image, (spec or {}).get("asked") or (), self._machine)
+        found = []
+        for name, (text, origin) in rows.items():
+            row = (name, text, origin)
+            if row not in self._positions:
+                self._positions[row] = len(self.settings)
+                self.settings.append(list(row))
+            found.append(self._positions[row])
+        return found
+
+    def _look(self, ask, idents):
+        return self._pool.map(lambda ident: _unless_gone(ask, ident), idents)
+
+
+def _unless_gone(ask, ident):
+    try:
+        return ask(ident)
+    except NotFound:
+        return None
+
+
+def _containers(listed, records, seen, warnings, settings=False):
     found = []
-    inspections = pool.map(lambda container: _inspect(engine, container), listed.values())
+    inspections = seen.containers(listed.values())
+    if settings:
+        seen.images({container["ImageID"] for container in listed.values()})
     for (name, container), inspection in zip(listed.items(), inspections):
         who = identity(name, container)
         if inspection is None:
@@ -139,15 +196,11 @@ def _containers(listed, owned, engine, records, pool, warnings):
         if who is None:
             warnings.append(f"Container {name} carries the fleet's label, but its other labels do not say its name")
             continue
-        found.append(describe(name, who, inspection, current_spec(container, records)))
+        spec = current_spec(container, records)
+        found.append(describe(name, who, inspection, spec))
+        if settings:
+            found[-1]["settings"] = seen.positions(inspection, spec)
     return sorted(found, key=lambda one: (one["cluster"], one["group"], one["index"]))
-
-
-def _inspect(engine, container):
-    try:
-        return engine.inspect(container["Id"])
-    except NotFound:
-        return None  # gone since the list was made
 
 
 def describe(name, who, inspection, spec):

@@ -62,6 +62,11 @@ options:
     description: How many containers are inspected side by side.
     type: int
     default: 8
+  images:
+    description: Names of images to look for.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: stowage.fleet.containers
 """
@@ -126,8 +131,18 @@ host:
       description:
         - The containers that the fleet owns here, by cluster, group and index.
         - C(cores) are those that a container owns, C(cpuset) those that it is confined to.
+        - C(settings) are positions in C(settings) of the host.
       type: list
       elements: dict
+    settings:
+      description:
+        - Options of the containers, each once, as a list of its name, its value as a text, and where it comes from,
+          V(own), V(image) or V(engine). Variables have no value, but a mark that differs when the value does.
+      type: list
+      elements: list
+    images:
+      description: The ids of O(images) by name, none for those that are not on the host.
+      type: dict
     others:
       description:
         - What other fleets hold on this engine, each with C(name), C(fleet), C(claims), C(cores), C(network) and

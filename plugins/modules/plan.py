@@ -62,12 +62,26 @@ options:
     description: Host label that O(operation=map) groups hosts by.
     type: str
     default: zone
+  pull:
+    description:
+      - When engines fetch images, as O(stowage.fleet.containers#module:pull) says it.
+      - With V(never), a plan that needs an image on a host that lacks it is refused. Else check mode warns of it.
+    type: str
+    choices: [missing, never, always]
+    default: missing
+  brought:
+    description: Images that something else brings to the hosts, which in check mode has not happened yet.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - stowage.fleet.attributes
 attributes:
   check_mode:
     details: Nothing is touched in any mode. In check mode RV(ignore:changed) of O(operation=show) says whether the plan
       changes something.
+  diff_mode:
+    details: Names every change, and what an update changes inside a container. Values of variables are not shown.
 seealso:
   - module: stowage.fleet.host_info
   - module: stowage.fleet.containers
@@ -110,6 +124,11 @@ msg:
 needs:
   description:
     - What hosts need for the types, such as V(dhcp), a DHCP client. For the role P(stowage.fleet.network#role).
+  returned: O(operation=check)
+  type: list
+  elements: str
+images:
+  description: Names of the images of the desired state, for O(stowage.fleet.host_info#module:images).
   returned: O(operation=check)
   type: list
   elements: str

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...module_utils.sizes import human_size
+from .changes import Changes
 from .travel import Travel
 
 SIGNS = {"create": "+", "remove": "-", "update": "~", "move": "~", "start": "~", "stop": "~"}
@@ -22,12 +23,14 @@ def draw_diff(
     held: Mapping[str, str],
     strays: Mapping[str, Iterable[str]],
     travels: Mapping[str, Travel] | None = None,
+    changes: Mapping[str, Changes] | None = None,
 ) -> str:
     """Return the diff: one hunk per cluster, its changes by group, what can't be placed, and what waits.
 
     :param held: why an instance is not changed now, by name.
     :param strays: hosts with superfluous copies, by instance name.
     :param travels: what travels of the disks of an instance, by its name.
+    :param changes: what changes inside an instance, by its name.
     """
     lines: list[str] = []
     travels = travels or {}
@@ -38,18 +41,25 @@ def draw_diff(
             continue
         lines.append(f"@@ cluster {cluster}: {_count(changed)} @@")
         for items_of_group in _by(changed, "group").values():
-            lines.extend(_draw_group(items_of_group, held, disks))
+            lines.extend(_draw_group(items_of_group, held, disks, changes or {}))
     for name, hosts in sorted(strays.items()):
         lines.extend(f"- {name} on {host}  # a superfluous copy" for host in hosts)
     for name, travel in sorted(travels.items()):
         if not travel.carry:
             lines.extend(f"- old copy of the disk of {name} on {host}" for host in sorted(travel.forget))
     for missing in plan.get("unplaced") or []:
-        lines.append(f"! {missing.get('text') or missing['name']}")
-        lines.extend(f"!   nearest: host {near['host']}: {near['text']}" for near in (missing.get("nearest") or [])[:3])
-        lines.extend(f"!   would help: {relaxation}" for relaxation in (missing.get("relaxations") or [])[:3])
+        lines.extend(f"! {line}" for line in describe_unplaced(missing))
     lines.extend(f"# {note}" for note in plan.get("notes") or [])
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def describe_unplaced(missing: Mapping[str, Any]) -> list[str]:
+    """Return in lines why an instance can't be placed, which hosts come nearest, and what would help."""
+    return [
+        str(missing.get("text") or missing["name"]),
+        *(f"  nearest: host {near['host']}: {near['text']}" for near in (missing.get("nearest") or [])[:3]),
+        *(f"  would help: {relaxation}" for relaxation in (missing.get("relaxations") or [])[:3]),
+    ]
 
 
 def _by(items: Iterable[Mapping[str, Any]], key: str) -> dict[str, list[Mapping[str, Any]]]:
@@ -67,23 +77,44 @@ def _count(items: list[Mapping[str, Any]]) -> str:
 
 
 def _draw_group(
-    items: list[Mapping[str, Any]], held: Mapping[str, str], disks: Mapping[str, str]
+    items: list[Mapping[str, Any]],
+    held: Mapping[str, str],
+    disks: Mapping[str, str],
+    changes: Mapping[str, Changes],
 ) -> Iterable[str]:
     now = [item for item in items if item["name"] not in held]
     by_action = _by(now, "action")
+    changing = [item["name"] for item in items if item["name"] in changes]
+    alike = _alike([changes[name] for name in changing])
     for action in sorted(by_action, key=list(SIGNS).index):
         same = by_action[action]
-        if len(same) > _MOST_LINES_PER_GROUP:
-            yield from (_draw(item, disks) for item in same[: _MOST_LINES_PER_GROUP - 1])
-            rest = same[_MOST_LINES_PER_GROUP - 1 :]
+        shown = same if len(same) <= _MOST_LINES_PER_GROUP else same[: _MOST_LINES_PER_GROUP - 1]
+        for item in shown:
+            yield _draw(item, disks)
+            yield from _draw_changes(changes.get(item["name"], {}), alike)
+        rest = same[len(shown) :]
+        if rest:
             hosts = {item.get("host") or item.get("from_host") for item in rest}
             last = f"{rest[0]['name']} … {rest[-1]['name']}"
             yield f"{SIGNS[action]} {_VERBS[action]}{last}: {len(rest)} more on {len(hosts)} hosts"
-        else:
-            yield from (_draw(item, disks) for item in same)
     for item in items:
         if item["name"] in held:
             yield f"  not now: {_draw(item, disks)}  ({held[item['name']]})"
+            yield from (f"  {line}" for line in _draw_changes(changes.get(item["name"], {}), alike))
+    if alike:
+        yield f"~   {'both' if len(changing) == 2 else f'all {len(changing)}'} of group {items[0]['group']}:"
+        yield from (f"~     {name}: {change}" for name, change in alike.items())
+
+
+def _alike(changes: list[Changes]) -> Changes:
+    """Return what changes in all of several members, each in the same way."""
+    if len(changes) < 2:
+        return {}
+    return {name: change for name, change in changes[0].items() if all(one.get(name) == change for one in changes)}
+
+
+def _draw_changes(changes: Changes, alike: Changes) -> Iterable[str]:
+    return (f"~     {name}: {change}" for name, change in changes.items() if name not in alike)
 
 
 def _draw(item: Mapping[str, Any], disks: Mapping[str, str]) -> str:

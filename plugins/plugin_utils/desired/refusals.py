@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from .diff import describe_unplaced
 from .disks import left_behind
+from .images import unavailable
 from .kept import room_in_released
 from .layers import unlimited_layers
 from .memory import Observation
@@ -17,15 +19,21 @@ from .state import Desired
 
 
 def find_refusal(
-    desired: Desired, planned: Planned, observations: Mapping[str, Observation], hosts: Collection[str]
+    desired: Desired,
+    planned: Planned,
+    observations: Mapping[str, Observation],
+    hosts: Collection[str],
+    missing_images: Mapping[str, Collection[str]] | None = None,
 ) -> str | None:
     """Return why a plan is not carried out, and what would let it be; None when it is.
 
     :param hosts: those that this run may change.
+    :param missing_images: hosts that lack an image which the plan needs there and which nobody brings, by its name.
     """
     return (
         refuse_changes(desired, observations, hosts)
         or _unplaced(desired, planned, observations)
+        or unavailable(missing_images or {})
         or "\n".join(unlimited_layers(planned.plan["instances"], planned.options, observations))
         or _stranded(desired, planned)
         or None
@@ -40,7 +48,7 @@ def _unplaced(desired: Desired, planned: Planned, observations: Mapping[str, Obs
         f"{_instances(len(unplaced))} can't be placed, and nothing was touched. Make room, relax a rule, or set "
         "stowage_placement.partial to true to apply what fits."
     )
-    texts = [f"- {item['text']}" for item in unplaced]
+    texts = ["- " + "\n  ".join(describe_unplaced(item)) for item in unplaced]
     return "\n".join(filter(None, [head, *texts, room_in_released(planned.plan, observations)]))
 
 
