@@ -17,7 +17,7 @@ from .host_addresses import own_addresses
 from .ledger import read_ledger, read_records
 from .naming import check_name
 from .owned import Owned, current_spec, identity
-from .settings import observed_settings
+from .settings import SettingsTable
 from .writable_layer import layer_limit
 
 VERSION = 1
@@ -68,11 +68,11 @@ def observe(params):
     owned = Owned(engine.list_containers(), params["fleet"])
     records = read_records(params["state_dir"], params["fleet"])
     with ThreadPoolExecutor(max_workers=max(1, params["parallel"])) as pool:
-        seen = Seen(engine, pool, host["machine"])
+        seen = Seen(engine, pool, SettingsTable(host["machine"]))
         host["containers"] = _containers(owned.instances, records, seen, warnings, settings=True)
         others = _containers(owned.others(), {}, seen, [])
         host["images"] = seen.image_ids(params["images"])
-    host["settings"] = seen.settings
+    host["settings"] = seen.settings.rows
     shown = ("name", "fleet", "claims", "cores", "network", "address")
     host["others"] = [{key: one[key] for key in shown} for one in others]
     return host, warnings
@@ -137,14 +137,11 @@ def _ledger(params, warnings):
 class Seen:
     """Looks closely at containers and images, at each image once."""
 
-    def __init__(self, engine, pool, machine):
+    def __init__(self, engine, pool, settings):
         self._engine = engine
         self._pool = pool
-        self._machine = machine
         self._images = {}
-        #: Settings of all containers, each only once: [name, text, origin]. Containers give positions in it.
-        self.settings = []
-        self._positions = {}
+        self.settings = settings
 
     def containers(self, listed):
         """Yield the inspections of listed containers; None for one that is gone since the list was made."""
@@ -162,16 +159,8 @@ class Seen:
 
     def positions(self, inspection, spec):
         """Return where in ``settings`` those of a container stand."""
-        image = self._images.get(inspection["Image"])
-        rows = observed_settings(inspection, image, (spec or {}).get("asked") or (), self._machine)
-        found = []
-        for name, (text, origin) in rows.items():
-            row = (name, text, origin)
-            if row not in self._positions:
-                self._positions[row] = len(self.settings)
-                self.settings.append(list(row))
-            found.append(self._positions[row])
-        return found
+        asked = tuple((spec or {}).get("asked") or ())
+        return self.settings.add(inspection, self._images.get(inspection["Image"]), asked)
 
     def _look(self, ask, idents):
         return self._pool.map(lambda ident: _unless_gone(ask, ident), idents)

@@ -12,6 +12,7 @@ no value but a mark that differs when the value does, since passwords are kept t
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 
 from .container_options import FROM_ENGINE, FROM_IMAGE, OPTIONS
@@ -36,26 +37,69 @@ _NOTHING = (None, "", [], False)
 _NO_LIMIT = ("pids_limit", -1)
 #: What an option is when nobody asks for it, in words.
 UNSET = {option.name: option.unset if option.unset in (FROM_IMAGE, FROM_ENGINE) else "none" for option in _SHOWN}
+UNSET["hostname"] = "its name"
 
 
-def observed_settings(inspection, image, asked, key):
-    """Return {name: (text, origin)} of a container.
+class SettingsTable:
+    """Settings of many containers, each row only once: most containers of a host are told the same."""
 
-    :param image: inspection of the image that it was made from; None when that is gone.
-    :param asked: the options that its spec notes as set on purpose although the engine has a default of its own.
-    :param key: anything that both sides know; marks of variables are only comparable with one key.
-    """
-    found = {}
-    defaults = (image or {}).get("Config") or {}
-    for option in _SHOWN:
-        base = _texts(option, defaults.get(option.where[-1]), key) if option.unset is FROM_IMAGE else {}
-        for name, text in _texts(option, _at(inspection, option.where), key).items():
+    def __init__(self, key):
+        """``key`` is anything that both sides know; marks of variables are only comparable with one key."""
+        self._key = key
+        #: [name, text, origin]; containers give positions in it.
+        self.rows = []
+        self._positions = {}
+        self._read = {}
+
+    def add(self, inspection, image, asked):
+        """Return the positions of the settings of one container.
+
+        :param image: inspection of the image that it was made from; None when that is gone.
+        :param asked: the options that its spec notes as set on purpose although the engine has a default of its own.
+        """
+        found = []
+        made_from = (image or {}).get("Id")
+        for option in _SHOWN:
+            value = _reported(option, inspection)
+            # What thousand containers have alike is read once; the keys are cheaper than the reading.
+            known = (option.name, repr(value), made_from, asked if option.unset is FROM_ENGINE else ())
+            if known not in self._read:
+                self._read[known] = [self._position(row) for row in self._rows(option, value, image, asked)]
+            found += self._read[known]
+        return found
+
+    def _rows(self, option, value, image, asked):
+        defaults = (image or {}).get("Config") or {}
+        base = _texts(option, defaults.get(option.where[-1]), self._key) if option.unset is FROM_IMAGE else {}
+        for name, text in _texts(option, value, self._key).items():
             if option.unset is FROM_ENGINE:
-                origin = OWN if name in asked else ENGINE
+                yield name, text, OWN if name in asked else ENGINE
+            elif option.unset is FROM_IMAGE and (image is None or base.get(name) == text):
+                yield name, text, IMAGE
             else:
-                origin = IMAGE if option.unset is FROM_IMAGE and (image is None or base.get(name) == text) else OWN
-            found[name] = (text, origin)
-    return found
+                yield name, text, OWN
+
+    def _position(self, row):
+        if row not in self._positions:
+            self._positions[row] = len(self.rows)
+            self.rows.append(list(row))
+        return self._positions[row]
+
+
+def _reported(option, inspection):
+    """Return what the engine reports of an option, without what belongs to each container alone."""
+    value = inspection
+    for name in option.where:
+        value = (value or {}).get(name)
+    if option.name == "labels":
+        return {name: text for name, text in (value or {}).items() if name not in _IDENTITY}
+    if option.name == "hostname" and value == _own_hostname(inspection.get("Name") or ""):
+        return None
+    return value
+
+
+def _own_hostname(name):
+    return name.lstrip("/").replace("_", "-")
 
 
 def wanted_settings(instance, key):
@@ -63,7 +107,7 @@ def wanted_settings(instance, key):
     wanted, unread = {}, []
     for option in _SHOWN:
         value = instance.get(option.source or option.name)
-        if value is None and not option.always:
+        if value is None and (not option.always or option.name == "hostname"):
             continue
         try:
             wanted.update(_texts(option, option.make(value, instance), key))
@@ -71,12 +115,6 @@ def wanted_settings(instance, key):
             # Ports are read with the engine's SDK, which a controller need not have.
             unread.append(option.name)
     return wanted, unread
-
-
-def _at(tree, where):
-    for name in where:
-        tree = (tree or {}).get(name)
-    return tree
 
 
 def _texts(option, value, key):
@@ -89,10 +127,15 @@ def _texts(option, value, key):
     for part, item in shown.items():
         name = f"{option.name}.{part}"
         if option.name == "env":
-            found[name] = digest([key, part, item])[:_MARK_DIGITS]
-        elif not (option.name == "labels" and part in _IDENTITY) and not (option.name == "health" and item == 0):
+            found[name] = _mark(key, part, item)
+        elif not (option.name == "health" and item == 0):
             found[name] = _cut(_text(name, item))
     return found
+
+
+def _mark(key, name, value):
+    secret = "\0".join((str(key), name, value)).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(secret).hexdigest()[:_MARK_DIGITS]
 
 
 def _text(name, value):

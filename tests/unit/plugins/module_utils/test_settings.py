@@ -15,7 +15,7 @@ from ansible_collections.stowage.fleet.plugins.module_utils.settings import (
     ENGINE,
     IMAGE,
     OWN,
-    observed_settings,
+    SettingsTable,
     wanted_settings,
 )
 from ansible_collections.stowage.fleet.plugins.module_utils.work import read_job
@@ -56,11 +56,14 @@ def inspection(wanted):
     config = {**made_from, **{key: value for key, value in sent.items() if key != "HostConfig"}}
     config["Env"] = [*made_from["Env"], *(sent.get("Env") or [])]
     config["Labels"] = {**made_from["Labels"], **sent["Labels"]}
-    return {"Config": config, "HostConfig": {"ShmSize": 64 * 1024**2, "Runtime": "runc", **sent["HostConfig"]}}
+    defaults = {"ShmSize": 64 * 1024**2, "Runtime": "runc"}
+    return {"Name": f"/{wanted.name}", "Config": config, "HostConfig": {**defaults, **sent["HostConfig"]}}
 
 
 def observe(wanted, key="k"):
-    return observed_settings(inspection(wanted), IMAGE_MADE_FROM, wanted.spec.get("asked") or (), key)
+    table = SettingsTable(key)
+    positions = table.add(inspection(wanted), IMAGE_MADE_FROM, tuple(wanted.spec.get("asked") or ()))
+    return {name: (text, origin) for name, text, origin in (table.rows[position] for position in positions)}
 
 
 def test_what_was_asked_for_is_read_back_with_every_option():
@@ -81,6 +84,15 @@ def test_what_nobody_asked_for_is_the_images_or_the_engines():
     assert seen["stop_signal"] == ("SIGQUIT", IMAGE)
     assert seen["runtime"] == ("runc", ENGINE)
     assert "labels.stowage.spec" not in seen
+
+
+def test_what_containers_have_alike_is_listed_once():
+    table = SettingsTable("k")
+    same = {"command": "run", "env": {"SITE": "a"}}
+    positions = [table.add(inspection(job(**same, labels={"team": team})), IMAGE_MADE_FROM, ())
+                 for team in ("blue", "red", "red")]
+    assert positions[1] == positions[2]
+    assert len({*positions[0], *positions[1]}) == len(positions[0]) + 1
 
 
 def test_no_value_of_a_variable_is_told_and_equal_ones_look_equal():
