@@ -33,7 +33,30 @@ def read_networks(value: Any, complaints: Complaints) -> dict[str, dict[str, Any
     }
     _check_pools(networks, complaints)
     _check_ports(networks, complaints)
+    _check_pairs(networks, complaints)
     return networks
+
+
+def _check_pairs(networks: Mapping[str, Mapping[str, Any]], complaints: Complaints) -> None:
+    """Complain about two networks that no engine can have at once: it has each address, and each parent, in one."""
+    parents: dict[str, str] = {}
+    subnets: list[tuple[str, Any]] = []
+    for name, network in networks.items():
+        path = join(VARIABLE, name)
+        if complaints.covers(path):
+            continue
+        if network["driver"] != "bridge":
+            other = parents.setdefault(network["parent"], name)
+            if other != name:
+                complaints.add(join(path, "parent"), f"{network['parent']} is that of {join(VARIABLE, other)} too; "
+                               "expected a parent for each network, since an engine takes it for one only")
+        for key in ("subnet", "subnet6"):
+            subnet = ipaddress.ip_network(network[key]) if network.get(key) else None
+            for other, there in subnets if subnet else []:
+                if subnet and there.version == subnet.version and there.overlaps(subnet):
+                    complaints.add(join(path, key), f"{subnet} overlaps {there} of {join(VARIABLE, other)}; expected a "
+                                   "subnet of its own, since an engine has each address in one network")
+            subnets += [(name, subnet)] if subnet else []
 
 
 def _check_ports(networks: Mapping[str, Mapping[str, Any]], complaints: Complaints) -> None:
