@@ -11,6 +11,7 @@ import os
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.stowage.fleet.plugins.module_utils.base_image_archive import read_if_sound
 from ansible_collections.stowage.fleet.plugins.module_utils.base_image_store import ImageStore
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
 from ansible_collections.stowage.fleet.plugins.modules.image_load import ARGUMENTS
@@ -81,16 +82,20 @@ class ActionModule(ActionBase):
     @staticmethod
     def _archive(options, image):
         """Return an archive of an image, saving it when no earlier task or host has."""
-        if image.get("archive") and os.path.exists(image["archive"]):
+        if image.get("archive") and os.access(image["archive"], os.R_OK):
             return image["archive"]
         os.makedirs(options["cache_dir"], exist_ok=True)
         path = os.path.join(options["cache_dir"], f"saved-{image['id'].rpartition(':')[2]}.tar")
         # Hosts are served by processes of their own: the first one saves, the others wait for it.
         with open(f"{path}.lock", "w", encoding="utf-8") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            if not os.path.exists(path):
+            if not read_if_sound(path):
                 try:
-                    ImageStore.connect(options["controller_docker_host"]).save(image["name"], path)
+                    store = ImageStore.connect(options["controller_docker_host"])
+                    store.save(image["name"], path)
+                    if (store.find(image["name"]) or {}).get("id") != image["id"]:
+                        os.unlink(path)
+                        raise AnsibleActionFail(f"image {image['name']} became another one while it was saved")
                 except StowageError as error:
                     raise AnsibleActionFail(error.message) from error
         return path

@@ -32,6 +32,8 @@ def write_archive(path, layer, recipe):
     try:
         with open(partial, "wb") as out:
             image_id = _write(out, layer, recipe)
+            out.flush()
+            os.fsync(out.fileno())
         os.replace(partial, path)
     finally:
         if os.path.exists(partial):
@@ -89,15 +91,26 @@ def read_archive(path):
         with tarfile.open(path, "r:*") as archive:
             manifest = json.load(archive.extractfile("manifest.json"))[0]
             raw = archive.extractfile(manifest["Config"]).read()
-    except (OSError, KeyError, IndexError, ValueError, tarfile.TarError) as error:
+        config = json.loads(raw)
+    except (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, tarfile.TarError) as error:
         raise HostError(f"{path} is not an image archive that docker load would take: {error}") from error
-    config = json.loads(raw)
     return {
         "id": f"sha256:{hashlib.sha256(raw).hexdigest()}",
         "tags": manifest.get("RepoTags") or [],
         "labels": (config.get("config") or {}).get("Labels") or {},
         "layers": (config.get("rootfs") or {}).get("diff_ids") or [],
     }
+
+
+def read_if_sound(path):
+    """Return what ``read_archive`` says of a file of a cache, or None where there is none that can be used.
+
+    A file that was cut short (a full disk, a copy that was interrupted) lacks its manifest, which comes last.
+    """
+    try:
+        return read_archive(path)
+    except HostError:
+        return None
 
 
 @contextlib.contextmanager

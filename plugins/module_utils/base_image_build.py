@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 
-from .base_image_archive import files_archive, open_layer, read_archive, write_archive
+from .base_image_archive import files_archive, open_layer, read_archive, read_if_sound, write_archive
 from .base_image_recipe import Recipe, read_label
 from .base_image_store import ImageStore
 from .errors import HostError
@@ -82,21 +82,26 @@ class Builder:
         A build is not always the same to the last byte. Where others built the image that the engine has, the cache
         holds another one of the same recipe, and hosts would be given what they then don't know.
         """
-        if not os.path.exists(self.cached):
-            return ""
-        return self.cached if image is None or read_archive(self.cached)["layers"] == image["layers"] else ""
+        found = read_if_sound(self.cached)
+        return self.cached if found and (image is None or found["layers"] == image["layers"]) else ""
 
     def _cached_archive(self):
         path = self.cached
-        if os.path.exists(path) and not self.force and self.recipe.name in read_archive(path)["tags"]:
+        found = None if self.force else read_if_sound(path)
+        if found and self.recipe.name in found["tags"]:
             return path, False
-        same_root = sorted(glob.glob(os.path.join(self.cache_dir, f"{self.recipe.root_digest}-*.tar")))
-        if same_root and not self.force:
+        same_root = [] if self.force else self._archives_of_root()
+        if same_root:
             with open_layer(same_root[0]) as layer:
                 write_archive(path, layer, self.recipe)
             return path, False
         self._build(path)
         return path, True
+
+    def _archives_of_root(self):
+        """Return the paths of sound archives with the root file system of this recipe."""
+        paths = sorted(glob.glob(os.path.join(self.cache_dir, f"{self.recipe.root_digest}-*.tar")))
+        return [path for path in paths if read_if_sound(path)]
 
     def _forget_older(self, path):
         """Remove archives from the cache that held this image before; each takes as much room as the image."""

@@ -73,6 +73,8 @@ class ImageStore:
         with open(partial, "wb") as stream:
             for chunk in self._engine.save_image(name):
                 stream.write(chunk)
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(partial, path)
 
     def _remove_unused(self, image_id):

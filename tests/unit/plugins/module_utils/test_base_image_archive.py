@@ -141,3 +141,17 @@ def test_a_missing_mmdebstrap_names_its_package(tmp_path, monkeypatch):
     builder = Builder(recipe(), str(tmp_path / "cache"), archive=str(tmp_path / "out.tar"))
     with pytest.raises(HostError, match="install the Debian package mmdebstrap"):
         builder.make(["archive"])
+
+
+@pytest.mark.parametrize("rest", [0, 100, 2048], ids=["nothing", "part of a header", "no manifest"])
+@pytest.mark.parametrize("options", [{}, {"cmd": ["b"]}], ids=["its own", "of the same root"])
+def test_a_damaged_file_of_the_cache_is_not_used(mmdebstrap, options, rest):
+    builder = Builder(recipe(), str(mmdebstrap / "cache"), archive=str(mmdebstrap / "out.tar"))
+    builder.make(["archive"])
+    os.unlink(mmdebstrap / "out.tar")
+    os.truncate(builder.cached, rest)
+    assert builder.archive_of(None) == ""
+    again = Builder(recipe(**options), str(mmdebstrap / "cache"), archive=str(mmdebstrap / "out.tar"))
+    assert again.make(["archive"])["built"]
+    assert read_archive(again.cached)["layers"] == read_archive(str(mmdebstrap / "out.tar"))["layers"]
+    assert calls(mmdebstrap) == 2
