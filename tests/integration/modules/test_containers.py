@@ -7,6 +7,10 @@ import time
 
 import docker.errors
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.stowage.fleet.plugins.module_utils.container_options import INSTANCE_SPEC
+from ansible_collections.stowage.fleet.plugins.module_utils.settings import wanted_settings
 
 FULL = {
     "command": ["/bin/sleep", "500"],
@@ -74,6 +78,12 @@ def test_all_options_reach_the_kernel_and_a_second_run_changes_nothing(fleet):
     )
     again = only(fleet.containers(fleet.instance(**options)))
     assert (again["action"], again["diff"]) == ("none", {})
+    host = fleet.module("host_info", images=[fleet.image, "stowage-test-none:1"])["host"]
+    assert host["images"] == {fleet.image: fleet.inspect()["Image"], "stowage-test-none:1": None}
+    seen = [host["settings"][position] for position in host["containers"][0]["settings"]]
+    given = ArgumentSpecValidator(INSTANCE_SPEC).validate(fleet.instance(**options)).validated_parameters
+    own = {name: text for name, text, origin in seen if origin == "own"}
+    assert (own, []) == wanted_settings(given, host["machine"]), "what a plan shows as changed is what differs"
 
 
 @pytest.mark.parametrize("name", sorted(FULL))
