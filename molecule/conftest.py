@@ -148,10 +148,10 @@ def ask(address: str, port: int, request: str) -> str:
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
 
-def page(address: str) -> str:
-    """The page that a web server serves; no proxy between."""
+def page(address: str, seconds: float = 10) -> str:
+    """The page that a web server serves within so many seconds; no proxy between."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open("http://%s/" % address, timeout=10) as answer:
+    with opener.open("http://%s/" % address, timeout=seconds) as answer:
         assert answer.status == 200
         return answer.read().decode()
 

@@ -7,7 +7,12 @@ cd "$(dirname "$0")/.."
 
 export STOWAGE_LAB=${STOWAGE_LAB:-ci}
 export STOWAGE_INVENTORY=$PWD/inventories/labs/$STOWAGE_LAB
-scripts/timed.sh "lab $STOWAGE_LAB up" scripts/lab.sh up "$STOWAGE_LAB" 3 "${RELEASES:-bookworm}"
+present=$(docker ps -q --filter "label=stowage.lab=$STOWAGE_LAB" 2>/dev/null | wc -l)
+mkdir -p build/junit
+scripts/timed.sh "lab $STOWAGE_LAB up" scripts/lab.sh up "$STOWAGE_LAB" 3 "${RELEASES:-bookworm}" | tee build/lab-up.log
+if [ "$present" -eq 3 ] && ! grep -q ' changed=0 ' build/lab-up.log; then
+  die "The lab $STOWAGE_LAB was up, and bringing it up again changed it: build/lab-up.log"
+fi
 
 scenarios=("$@")
 if [ "${#scenarios[@]}" -eq 0 ]; then
@@ -19,7 +24,6 @@ if [ "${#scenarios[@]}" -eq 0 ]; then
   done
 fi
 export ANSIBLE_CONFIG=$PWD/ansible.cfg PATH=$PWD/.venv/bin:$PATH ANSIBLE_FORCE_COLOR=false NO_COLOR=1
-mkdir -p build/junit
 failed=()
 for scenario in "${scenarios[@]}"; do
   [ -e "molecule/$scenario/molecule.yml" ] || die "There is no scenario '$scenario' in molecule/"

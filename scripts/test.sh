@@ -50,7 +50,8 @@ leave_nothing() {
   scripts/timed.sh "lab $STOWAGE_LAB down" scripts/lab.sh down "$STOWAGE_LAB" || failed+=(lab-down)
   local left
   left=$(docker ps -aq --filter "label=stowage.lab=$STOWAGE_LAB"; docker volume ls -q --filter "name=^$STOWAGE_LAB-";
-    docker network ls -q --filter "name=^$STOWAGE_LAB\$"; ls -d "inventories/labs/$STOWAGE_LAB" 2>/dev/null)
+    docker network ls -q --filter "name=^stowage-$STOWAGE_LAB\$"; ls -d "inventories/labs/$STOWAGE_LAB" 2>/dev/null;
+    losetup -n -l -O BACK-FILE 2>/dev/null | grep -F "/$STOWAGE_LAB-" || true)
   if [ -n "$left" ]; then
     say "The lab left behind: $left"
     failed+=(leftovers)

@@ -46,7 +46,7 @@ def check_plan(plan, ledger):
         return
     raise PlanRefused(
         f"Plan {plan['id']} is outdated: it was made from ledger serial {plan['base_serial']}, and this host's ledger "
-        f"has serial {ledger['serial']} of plan {ledger.get('plan_id')}, applied by {ledger.get('by', 'unknown')} at "
+        f"has serial {ledger['serial']} of plan {ledger.get('plan_id')}, claimed by {ledger.get('by', 'unknown')} at "
         f"{ledger.get('applied_at', 'an unknown time')}. Nothing was changed; plan again"
     )
 

@@ -37,6 +37,11 @@ def test_nginx_serves_a_page_that_knows_its_ensemble(fleet, page):
             assert member.address + ":2181" in text
 
 
+def test_what_requires_the_ensemble_was_made_after_it(fleet):
+    made = [member.inspect["Created"] for member in fleet.named("acme_zookeeper_")]
+    assert all(front.inspect["Created"] > max(made) for front in fleet.named("acme_web_"))
+
+
 def test_redis_keeps_a_key_over_a_restart_of_its_container(fleet, ask, wait_until):
     redis = fleet.named("globex_redis_")[0]
     assert "+OK" in ask(redis.address, 6379, "SET harbour full\r\n")

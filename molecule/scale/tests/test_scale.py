@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+
 import pytest
 
 ARGUMENTS = ("-e", "cluster=acme", "-e", "group=web", "-e")
@@ -79,3 +82,59 @@ def test_what_makes_no_sense_is_refused(fleet, arguments, sentence):
     assert sentence in run.output
     assert "Traceback" not in run.output
     assert fleet.ids() == before
+
+
+def test_of_two_people_at_once_nobody_half_does_anything(fleet):
+    """Each plan is claimed on every host before anything changes; who finds another's claim stops there."""
+    before = fleet.ids()
+    runs = {count: subprocess.Popen(fleet.command("scale", *ARGUMENTS, "count=%d" % count), text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for count in (3, 4)}
+    outputs = {count: run.communicate(timeout=300)[0] for count, run in runs.items()}
+    done = {count for count, run in runs.items() if run.returncode == 0}
+    for count in runs.keys() - done:
+        assert "is outdated: it was made from ledger serial" in outputs[count], outputs[count]
+        assert "Nothing was changed; plan again" in outputs[count]
+        assert "Traceback" not in outputs[count]
+    after = fleet.ids()
+    kept = {name: after[name] for name in before if name in after}
+    assert kept == {name: before[name] for name in kept}, "nobody's run made anything anew"
+    # One after the other is no conflict: then the last one's count holds.
+    assert len(fleet.named("acme_web_")) in (done or {len([name for name in before if name.startswith("acme_web_")])})
+    addresses = [container.address for container in fleet.containers().values()]
+    assert len(set(addresses)) == len(addresses)
+    fleet.converge()
+    assert fleet.converge().changed() == {}
+
+
+def test_an_update_rolls_and_somebody_always_serves(fleet, page):
+    types = fleet.desired("types")
+    types["web"]["env"]["HARBOUR"] = "full"
+    before = fleet.named("acme_web_")
+    addresses = [front.address for front in before]
+    failures, over = [], threading.Event()
+
+    def serves(address):
+        try:
+            return bool(page(address, 2))
+        except OSError:
+            return False
+
+    def watch():
+        while not over.is_set():
+            # An update may go on from one to the other between two questions, but not between three.
+            if not any(serves(address) for address in [*addresses, *addresses]):
+                failures.append(addresses)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run = fleet.play("site", "--tags", "containers", extra={"stowage_types": types})
+    finally:
+        over.set()
+        watcher.join()
+    assert run.rc == 0, run.output
+    assert not failures, "nobody served for a while, %d times" % len(failures)
+    after = fleet.named("acme_web_")
+    assert [front.address for front in after] == addresses
+    assert not {front.id for front in before} & {front.id for front in after}
+    assert {"HARBOUR=full"} <= set(after[0].inspect["Config"]["Env"])
