@@ -79,6 +79,7 @@ from ansible.vars.manager import VariableManager
 
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
 from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import first_line, read_and_check, solve
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.folding import fold_unplaced
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import make_plan
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
 from ansible_collections.stowage.fleet.plugins.plugin_utils.observer import observe
@@ -164,7 +165,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             labels.update(observation.get("labels") or {})
         desired = read_and_check(variables, render, None, labels=labels)
         plan = make_plan(desired, observations, missing, render, solve).plan
-        for unplaced in plan.get("unplaced") or []:
+        for unplaced in fold_unplaced(plan.get("unplaced") or []):
             self.display.warning(unplaced["text"])
         return [item for item in plan["instances"] if item["action"] != "remove"]
 

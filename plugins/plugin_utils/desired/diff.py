@@ -10,6 +10,7 @@ from typing import Any
 
 from ...module_utils.sizes import human_size
 from .changes import Changes
+from .folding import fold_unplaced, fold_waiting
 from .travel import Travel
 
 SIGNS = {"create": "+", "remove": "-", "update": "~", "move": "~", "start": "~", "stop": "~"}
@@ -47,7 +48,8 @@ def draw_diff(
     for name, travel in sorted(travels.items()):
         if not travel.carry:
             lines.extend(f"- old copy of the disk of {name} on {host}" for host in sorted(travel.forget))
-    for missing in plan.get("unplaced") or []:
+    lines.extend(f"  not now: {sentence}" for sentence in fold_waiting(plan))
+    for missing in fold_unplaced(plan.get("unplaced") or []):
         lines.extend(f"! {line}" for line in describe_unplaced(missing))
     lines.extend(f"# {note}" for note in plan.get("notes") or [])
     return "\n".join(lines) + "\n" if lines else ""

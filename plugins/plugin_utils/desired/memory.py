@@ -48,11 +48,15 @@ def remember_hosts(
             item for item in ledger.get("instances") or [] if item.get("host") == name and item["name"] not in there
         ]
         running.extend(_as_running(item) for item in remembered)
-        notes.append(
-            f"Host {name} does not answer; its {len(remembered)} instances are remembered from ledger "
-            f"{ledger.get('serial')} and not replaced."
-        )
+        notes.append(f"Host {name} does not answer; {_remembered(len(remembered), ledger.get('serial'))}.")
     return hosts, running, notes
+
+
+def _remembered(count: int, serial: Any) -> str:
+    if not count:
+        return f"it held no instance as far as ledger {serial} knows"
+    what = "its 1 instance is" if count == 1 else f"its {count} instances are"
+    return f"{what} remembered from ledger {serial} and not replaced"
 
 
 def _as_running(item: Mapping[str, Any]) -> dict[str, Any]:

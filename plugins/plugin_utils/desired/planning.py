@@ -12,6 +12,7 @@ from typing import Any, Callable
 from ...module_utils.errors import InvalidInput
 from .addresses import with_six
 from .complaints import Complaints
+from .folding import fold_unplaced, fold_waiting
 from .hosts import check_machines
 from .kept import with_own_grades
 from .memory import Observation, base_serial
@@ -80,8 +81,9 @@ def make_plan(
             break
         outdated |= stale
     give_reasons(plan, misaddressed, stale)
-    unplaced = [item["text"] for item in plan.get("unplaced") or []]
-    return Planned(plan, problem, options, base_serial(observations), strays, [*notes, *unplaced])
+    unplaced = [item["text"] for item in fold_unplaced(plan.get("unplaced") or [])]
+    waiting = [f"Not now: {sentence}" for sentence in fold_waiting(plan)]
+    return Planned(plan, problem, options, base_serial(observations), strays, [*notes, *unplaced, *waiting])
 
 
 def call_planner(solve: Solve, problem: Mapping[str, Any]) -> dict[str, Any]:

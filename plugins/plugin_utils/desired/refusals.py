@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 from .diff import describe_unplaced
 from .disks import left_behind
+from .folding import fold_unplaced
 from .images import unavailable
 from .kept import room_in_released
 from .layers import unlimited_layers
@@ -48,7 +49,7 @@ def _unplaced(desired: Desired, planned: Planned, observations: Mapping[str, Obs
         f"{_instances(len(unplaced))} can't be placed, and nothing was touched. Make room, relax a rule, or set "
         "stowage_placement.partial to true to apply what fits."
     )
-    texts = ["- " + "\n  ".join(describe_unplaced(item)) for item in unplaced]
+    texts = ["- " + "\n  ".join(describe_unplaced(item)) for item in fold_unplaced(unplaced)]
     return "\n".join(filter(None, [head, *texts, room_in_released(planned.plan, observations)]))
 
 

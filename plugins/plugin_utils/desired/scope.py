@@ -12,6 +12,8 @@ from ...module_utils.naming import instance_name
 
 Instance = Mapping[str, Any]
 CHANGES = ("create", "update", "move", "start", "stop", "remove")
+# Shares of cores are sums of fractions.
+_LITTLE = 1e-6
 
 
 def hosts_of(instance: Instance) -> set[str]:
@@ -25,7 +27,7 @@ def find_held(
     allowed: Collection[str],
     beforehand: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return why an instance is not changed now, by name.
+    """Return why an instance is not changed now, by name: what waits in the plan, and what this run must leave.
 
     A change is held when its host is outside the limit, and when it builds on one that is: it would take cores, memory,
     disk or an address that is not free yet, exist twice, or start before what it requires.
@@ -39,12 +41,14 @@ def find_held(
         for name, stop in (step.get("via") or {}).items():
             if stop["host"] not in allowed:
                 held.setdefault(name, f"moves by way of {stop['host']}, and that is outside --limit")
+    # What the planner itself lets wait stays in place in its plan, so nothing builds on its leaving.
+    waiting = {item["name"]: f"waits: {item['waits']}" for item in plan["instances"] if item.get("waits")}
     if not held:
-        return {}
+        return waiting
     scope = _Scope(changing, plan["steps"], problem, held)
     while scope.hold_more():
         pass
-    return scope.held
+    return {**waiting, **scope.held}
 
 
 def _outside(changing: Iterable[Instance], allowed: frozenset[str]) -> Iterable[tuple[str, str]]:
@@ -128,24 +132,25 @@ class _Scope:
         return blocked
 
     def _fits(self, newcomer: Instance) -> bool:
-        """Say whether the sums of its host hold, with all that stays, all that is held, and all that is applied."""
+        """Say whether the sums of its host hold, with all that stays, all that is held, and all that is applied.
+
+        What the host has is less what it reserves, and what other fleets hold there is part of that.
+        """
         host = newcomer["host"]
-        for dimension in ("memory", "disk"):
-            room = (self._facts[host].get("resources") or {}).get(dimension)
-            if not newcomer.get(dimension) or room is None:
-                continue
-            room -= (self._facts[host].get("reserved") or {}).get(dimension) or 0
-            room -= sum(
-                (run.get("claims") or {}).get(dimension) or 0
+        offered = _offered(self._facts[host])
+        asked = _planned_amounts(newcomer)
+        for dimension in asked.keys() & offered.keys():
+            room = offered[dimension] - sum(
+                _running_amounts(run).get(dimension, 0)
                 for name, run in self._there.get(host, ())
                 if not self._leaves(name)
             )
             room -= sum(
-                item.get(dimension) or 0
+                _planned_amounts(item).get(dimension, 0)
                 for item in self._coming.get(host, ())
                 if self._leaves(item["name"]) and item["action"] != "remove"
             )
-            if room < 0:
+            if room < -_LITTLE:
                 return False
         return True
 
@@ -176,3 +181,26 @@ class _Scope:
                 for name in step["instances"]:
                     waiting[name] = f"waits for '{stuck[awaited]}', which this run does not complete"
         return waiting
+
+
+def _offered(host: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a host of the problem has of each amount less what it reserves; cores and shares are one sum."""
+    reserved = host.get("reserved") or {}
+    offered = {name: amount - (reserved.get(name) or 0) for name, amount in (host.get("resources") or {}).items()}
+    cpus = host.get("cpus")
+    if cpus is not None:
+        cores = cpus if isinstance(cpus, int) else len(cpus)
+        offered["cpus"] = cores - (reserved.get("cores") or 0) - (reserved.get("cpus") or 0)
+    return offered
+
+
+def _running_amounts(run: Mapping[str, Any]) -> dict[str, float]:
+    claims = dict(run.get("claims") or {})
+    cores = (claims.pop("cores", 0) or 0) + (claims.pop("cpus", 0) or 0)
+    return {name: amount for name, amount in {**claims, "cpus": cores}.items() if amount}
+
+
+def _planned_amounts(item: Instance) -> dict[str, float]:
+    amounts = {"memory": item.get("memory"), "disk": item.get("disk"), **(item.get("resources") or {})}
+    amounts["cpus"] = len(item.get("cores") or []) + (item.get("cpus") or 0)
+    return {name: amount for name, amount in amounts.items() if amount}

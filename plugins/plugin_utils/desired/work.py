@@ -205,10 +205,14 @@ def _stray_work(planned: Planned) -> Work:
 
 
 def build_keep(planned: Planned, hosts: Collection[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return what stays on each of ``hosts``, as container options, so that drift is seen and undone."""
+    """Return what stays on each of ``hosts``, as container options, so that drift is seen and undone.
+
+    What waits is left out: its options are those that it will have.
+    """
     keep: dict[str, list[dict[str, Any]]] = {host: [] for host in hosts}
     for item in planned.plan["instances"]:
-        if item["action"] == "keep" and item["host"] in keep and item["name"] in planned.options:
+        stays = item["action"] == "keep" and not item.get("waits")
+        if stays and item["host"] in keep and item["name"] in planned.options:
             keep[item["host"]].append(planned.options[item["name"]])
     return keep
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from .limits import RuleBook
 from .model import Problem
@@ -16,6 +17,9 @@ from .score import host_sizes
 from .standing import REMOVE
 from .state import State
 from .topology import Topology
+
+if TYPE_CHECKING:
+    from .pace import Pace
 
 
 @dataclass(slots=True)
@@ -63,6 +67,9 @@ class Draft:
     braked: set[str] = field(default_factory=set)
     # Work of exact search so far, in the solver's deterministic seconds.
     work: float = 0.0
+    # Groups with members on hosts that don't answer, and rows that wait for these, with what they are to leave for.
+    paces: dict[int, Pace] = field(default_factory=dict)
+    waits: dict[int, str] = field(default_factory=dict)
     short_of: dict[int, set[str]] = field(default_factory=dict)
 
     @cached_property

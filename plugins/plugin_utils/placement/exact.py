@@ -338,7 +338,8 @@ class Model:
         status = solver.Solve(self.model)
         done = solver.ResponseProto().deterministic_time
         self.draft.work += done
-        # The solver stops a little before a limit of the clock that it could not keep otherwise, but never before its work.
+        # The solver stops a little before a limit of the clock that it could not keep otherwise, but never before its
+        # work.
         if status in (cp_model.UNKNOWN, cp_model.FEASIBLE) and done < 0.9 * work:
             self.draft.braked.add("the exact search")
         return status, solver

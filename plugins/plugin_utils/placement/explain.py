@@ -51,6 +51,9 @@ def explain(draft: Draft) -> list[Unplaced]:
     result = []
     for slot in sorted(draft.unplaced, key=lambda s: (s.group, s.index)):
         group = draft.problem.groups[slot.group]
+        if slot.row in draft.waits:
+            result.append(_waiting(draft, slot))
+            continue
         if slot.group not in found:
             found[slot.group] = (_reasons(draft, group), _nearest(draft, group))
         reasons, nearest = found[slot.group]
@@ -73,6 +76,17 @@ def explain(draft: Draft) -> list[Unplaced]:
             )
         )
     return result
+
+
+def _waiting(draft: Draft, slot: Slot) -> Unplaced:
+    """What a drain calls away while too many of its group are silent."""
+    problem, pace = draft.problem, draft.paces[slot.group]
+    group = problem.groups[slot.group]
+    name = instance_name(group.cluster, group.name, slot.index)
+    host = problem.hosts.names[problem.running.host[slot.row]]
+    text = f"{name} can't be moved ({slot.reason}) and stays on {host}: {pace.text}"
+    help_ = tuple(draft.relaxations.get(slot.group, ()))
+    return Unplaced(slot, (("waits", 1, pace.text),), (), text, help_, True)
 
 
 def _obstacles(draft: Draft, group: Group) -> list[tuple[str, str, Bools]]:

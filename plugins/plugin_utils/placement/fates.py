@@ -37,17 +37,21 @@ class Verdict:
 
 
 def cost_of(draft: Draft) -> tuple[int, int, int]:
-    """The cost of a draft by the same measure: stuck, moves of what could stay, new ones without a place."""
+    """The cost of a draft by the same measure: stuck, moves of what could stay, new ones without a place.
+
+    What a drain calls away and may not go down now is not counted: nobody decides about it.
+    """
     from .rebalance import MOVE_WITH_DATA
 
     running, own = draft.problem.running, draft.problem.disks.own
-    stuck = sum(1 for slot in draft.unplaced if slot.row >= 0)
+    stuck = sum(1 for slot in draft.unplaced if slot.row >= 0 and slot.row not in draft.waits)
     moves = sum(
         MOVE_WITH_DATA if slot.row in own else 1
         for slot in draft.slots
         if slot.row >= 0 and slot.host != running.host[slot.row] and slot.row not in draft.forced
     )
-    return stuck, moves, len(draft.unplaced) - stuck
+    new = sum(1 for slot in draft.unplaced if slot.row < 0)
+    return stuck, moves, new
 
 
 def as_good(draft: Draft, verdict: Verdict) -> bool:

@@ -14,6 +14,7 @@ from .explain import explain
 from .flow import changes_by_name, order_by_room
 from .model import Network
 from .numeric import np
+from .pace import settle_held
 from .plan import Plan
 from .pools import free_addresses, parse_address
 from .standing import LEAVE, REMOVE, placed_anew, standing
@@ -23,6 +24,7 @@ from .steps import order_steps
 def finish(draft: Draft) -> Plan:
     """Settle what is left to settle, once every instance has its host."""
     settle_unmoved(draft)
+    settle_held(draft)
     unplaced = explain(draft)
     owned = draft.state.owned
     problem, slots, running = draft.problem, draft.slots, draft.problem.running

@@ -15,7 +15,7 @@ from .draft import Draft, Slot
 from .explain import Unplaced
 from .model import NANO, Claims, Group
 from .pools import format_address
-from .standing import ACTIONS, FOREIGN, LEAVE, REMOVE, START, STOP, STUCK, UNKNOWN, UPDATE
+from .standing import ACTIONS, FOREIGN, HELD, LEAVE, REMOVE, START, STOP, STUCK, UNKNOWN, UPDATE
 from .state import usable_cores
 from .steps import Step
 
@@ -137,7 +137,9 @@ class Plan:
         entry = self._entry(group, int(running.index[row]), claims, host, cores, shared)
         name = problem.hosts.names[host]
         reasons = [REASONS[code]] if code in REASONS else []
-        if code == STUCK:
+        if row in draft.waits:
+            reasons = [draft.waits[row]]
+        elif code == STUCK:
             reasons = ["it should move, but there is no place for it"]
         elif code == REMOVE:
             reasons = [_why_removed(group, int(running.index[row]), bool(running.surplus[row]))]
@@ -145,13 +147,15 @@ class Plan:
             action=ACTIONS[code],
             host=None if code == REMOVE else name,
             from_host=name,
-            network=running.network[row] if code in (REMOVE, FOREIGN, UNKNOWN, STUCK) else group.network,
+            network=running.network[row] if code in (REMOVE, FOREIGN, UNKNOWN, STUCK, HELD) else group.network,
             address=running.address[row],
             data_host=self._data_host(row, group.id, int(running.index[row])),
             reasons=reasons,
         )
-        if not group.known or code in (UNKNOWN, STUCK):
+        if not group.known or code in (UNKNOWN, STUCK, HELD):
             entry.update(grade=running.grade[row] or group.grade, type=running.type[row] or group.type)
+        if row in draft.waits:
+            entry["waits"] = draft.paces[group.id].text
         if not group.known or code == FOREIGN:
             entry["state"] = "started" if running.up[row] else "stopped"
         return entry

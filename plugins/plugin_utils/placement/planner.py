@@ -80,7 +80,7 @@ def settled_exactly(rough: Draft, problem: Problem) -> Draft:
             best = settled_as_found(problem, verdict)
         best.braked |= draft.braked
     if verdict.answer.proven:
-        best.proven |= {slot.group for slot in best.unplaced}
+        best.proven |= {slot.group for slot in best.unplaced if slot.row not in best.waits}
     return best
 
 

@@ -38,6 +38,10 @@ def add_relaxations(draft: Draft, again: Callable[[Problem], Draft]) -> None:
 
 def _relaxed(draft: Draft, group: Group) -> Iterator[tuple[str, Problem]]:
     problem = draft.problem
+    if any(slot.group == group.id and slot.row in draft.waits for slot in draft.unplaced):
+        batch = draft.paces[group.id].silent + 1
+        groups = tuple(replace(g, batch=batch) if g.id == group.id else g for g in problem.groups)
+        yield f"update.batch of {group.label}: {batch} instead of {group.batch}", replace(problem, groups=groups)
     for key in hard_rules(group):
         yield f"{describe(draft, key)}: preferred instead of hard", _softer(problem, group, key)
     for owner, _rule in draft.book.incoming.get(group.id, ()):

@@ -13,6 +13,7 @@ from .families import family_domains
 from .limits import RuleBook
 from .model import Group, Problem
 from .numeric import np
+from .pace import hold
 from .place import Placer
 from .prices import Guide
 from .standing import LEAVE, REMOVE, STUCK, UNKNOWN, UPDATE, Checker, placed_anew, standing
@@ -32,7 +33,8 @@ def settled_roughly(problem: Problem) -> Draft:
     for _turn in range(ROUNDS):
         draft = begin(problem, stuck)
         settle(draft)
-        more = {slot.row: slot.reason for slot in draft.unplaced if slot.row >= 0 and slot.row not in stuck}
+        known = stuck.keys() | draft.waits.keys()
+        more = {slot.row: slot.reason for slot in draft.unplaced if slot.row >= 0 and slot.row not in known}
         if not more:
             break
         stuck.update(more)
@@ -69,6 +71,7 @@ def begin(problem: Problem, stuck: Mapping[int, str] | None = None) -> Draft:
         codes[row] = STUCK
         group, index = int(problem.running.group[row]), int(problem.running.index[row])
         draft.unplaced.append(Slot(group, index, row, reason))
+    hold(draft)
     return draft
 
 

@@ -13,8 +13,8 @@ from .numeric import Bools, Ints, np
 from .state import State
 from .topology import Domains, Topology
 
-KEEP, UPDATE, START, STOP, REMOVE, UNKNOWN, FOREIGN, LEAVE, STUCK = range(9)
-ACTIONS = ("keep", "update", "start", "stop", "remove", "unknown", "foreign", "move", "keep")
+KEEP, UPDATE, START, STOP, REMOVE, UNKNOWN, FOREIGN, LEAVE, STUCK, HELD = range(10)
+ACTIONS = ("keep", "update", "start", "stop", "remove", "unknown", "foreign", "move", "keep", "keep")
 
 
 def standing(problem: Problem, topology: Topology) -> Ints:

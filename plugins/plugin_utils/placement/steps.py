@@ -10,8 +10,9 @@ from typing import Any
 
 from ...module_utils.naming import instance_name
 from .draft import Draft
-from .model import Group
+from .model import UNREACHABLE, Group
 from .numeric import np
+from .pace import batch_of
 from .standing import REMOVE, START, STOP, UPDATE
 
 
@@ -50,6 +51,8 @@ class Work:
     change: list[int] = field(default_factory=list)
     stop: list[int] = field(default_factory=list)
     moves: set[int] = field(default_factory=set)
+    # Those of the moves that replace what is on a host that does not answer.
+    replaced: set[int] = field(default_factory=set)
 
 
 def order_steps(draft: Draft) -> list[Step]:
@@ -69,7 +72,7 @@ def order_steps(draft: Draft) -> list[Step]:
         before = sorted({i for name in group.requires for i in last.get(_id_of(draft, group, name), [])})
         waits = before or ([0] if removed else [])
         work = works.get(group.id)
-        last[group.id] = _group_steps(steps, group, work, waits) if work else before
+        last[group.id] = _group_steps(steps, group, work, waits, batch_of(draft, group.id)) if work else before
     return steps
 
 
@@ -85,6 +88,8 @@ def _works(draft: Draft) -> dict[int, Work]:
             work.change.append(slot.index)
             if slot.host != running.host[slot.row]:
                 work.moves.add(slot.index)
+                if draft.problem.hosts.state[running.host[slot.row]] == UNREACHABLE:
+                    work.replaced.add(slot.index)
     for row in np.flatnonzero((draft.codes == UPDATE) | (draft.codes == START) | (draft.codes == STOP)).tolist():
         if row not in handled:
             work = works.setdefault(int(running.group[row]), Work())
@@ -94,8 +99,11 @@ def _works(draft: Draft) -> dict[int, Work]:
     return works
 
 
-def _group_steps(steps: list[Step], group: Group, work: Work, waits: list[int]) -> list[int]:
-    """Append the steps of one group; return those that others wait for."""
+def _group_steps(steps: list[Step], group: Group, work: Work, waits: list[int], batch: int) -> list[int]:
+    """Append the steps of one group; return those that others wait for.
+
+    :param batch: how many may be changed at once.
+    """
     ends: list[int] = list(waits)
 
     def add(name: str, kind: str, indices: list[int]) -> None:
@@ -108,9 +116,10 @@ def _group_steps(steps: list[Step], group: Group, work: Work, waits: list[int]) 
         add(f"Stop group {group.name} of {group.cluster}", "apply", work.stop)
     if work.create:
         add(f"Start group {group.name} of {group.cluster}", "apply", work.create)
-    change = sorted(work.change, key=lambda index: (index not in work.moves, index))
-    for start in range(0, len(change), group.batch):
-        part = change[start : start + group.batch]
+    # What is down already comes back before anything else goes down.
+    change = sorted(work.change, key=lambda index: (index not in work.replaced, index not in work.moves, index))
+    for start in range(0, len(change), batch):
+        part = change[start : start + batch]
         moved = [index for index in part if index in work.moves]
         verb = "Move" if len(moved) == len(part) else "Update"
         what = ", ".join(instance_name(group.cluster, group.name, index) for index in part[:3])

@@ -169,6 +169,29 @@ class World:
         run = self.running.get(key)
         return key in self.desired and (run is None or self.hosts[run["host"]].state != "unreachable")
 
+    def silent(self, group: tuple[str, str]) -> int:
+        """How many wanted members of a group are on hosts that don't answer, and are not replaced."""
+        replaced = (self.problem.get("options") or {}).get("replace_unreachable", False)
+        return sum(
+            1
+            for key, run in self.running.items()
+            if key[:2] == group and key in self.desired and self.hosts[run["host"]].state == "unreachable"
+            if replaced is not True and run["host"] not in (replaced or [])
+        )
+
+    def batch(self, group: tuple[str, str]) -> int:
+        """How many members of a group may be down at once."""
+        return int((self.groups[group].get("update") or {}).get("batch", 1))
+
+    def waits(self, key: Key) -> bool:
+        """Whether an instance must stay up as it is, since as many of its group are silent as may be down at once."""
+        run = self.running.get(key)
+        if run is None or key not in self.desired or self.hosts[run["host"]].state == "unreachable":
+            return False
+        well = run.get("state", "running") in ("running", "restarting") and run.get("healthy") is not False
+        started = self.problem["clusters"][key[0]].get("state", "started") == "started"
+        return well and started and self.silent(key[:2]) >= self.batch(key[:2])
+
     def as_running(self, key: Key) -> Placed:
         """A running instance as it is now."""
         run = self.running[key]
@@ -358,7 +381,7 @@ def offenders(world: World, placed: list[Placed], stuck: set[Key]) -> list[str]:
     out = [broken.text for broken in everyone if broken.who & arriving]
     left_out = stuck | {item.key for item in placed if world.hosts[item.host].state == "unreachable"}
     without = rule_complaints(world, [i for i in placed if i.key not in left_out]) if left_out else everyone
-    staying = {item.key for item in placed if world.decides(item.key)} - arriving - stuck
+    staying = {item.key for item in placed if world.decides(item.key) and not world.waits(item.key)} - arriving - stuck
     both = {(b.rule, key) for b in everyone for key in b.who} & {(b.rule, key) for b in without for key in b.who}
     return out + [f"{key} stays though it breaks {rule}, and is not reported" for rule, key in both if key in staying]
 

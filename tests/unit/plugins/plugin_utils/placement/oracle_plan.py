@@ -132,7 +132,7 @@ def running_complaints(world: World, key: Key, entry: dict[str, Any], plan: dict
     elif fate == "surplus":
         allowed = {"remove"}
     else:
-        allowed = {"keep", "update", "move", "start", "stop"}
+        allowed = {"keep"} if world.waits(key) else {"keep", "update", "move", "start", "stop"}
     out = [] if action in allowed else [f"{key} is {fate} on {home.name} ({home.state}), yet its action is {action}"]
     if action in ("keep", "update", "start", "stop", "unknown", "foreign") and entry["host"] != run["host"]:
         out.append(f"{key}: action {action}, but from {run['host']} to {entry['host']}")
@@ -141,8 +141,13 @@ def running_complaints(world: World, key: Key, entry: dict[str, Any], plan: dict
     stuck = key in {key_of(u) for u in plan["unplaced"]}
     if action == "keep" and "digest" in run and key in world.desired and not stuck:
         wanted = world.desired[key].get("digest")
-        if wanted is not None and run["digest"] is not None and wanted != run["digest"]:
+        outdated = wanted is not None and run["digest"] is not None and wanted != run["digest"]
+        if outdated and not (world.waits(key) and entry.get("waits")):
             out.append(f"{key} is kept, though its digest is to be {wanted}")
+    if "waits" in entry and not world.waits(key):
+        out.append(f"{key} waits ({entry['waits']}), though enough of its group answer")
+    if home.state == "drained" and world.waits(key) and not stuck:
+        out.append(f"{key} stays on {home.name}, which is drained, and is not reported")
     return out
 
 
@@ -254,7 +259,7 @@ def order_complaints(world: World, plan: dict[str, Any]) -> list[str]:
         out += [
             f"step {position} touches {n} of {'/'.join(group)} at once"
             for group, n in rolling.items()
-            if n > (world.groups.get(group, {}).get("update") or {}).get("batch", 1)
+            if n > max(1, world.batch(group) - world.silent(group))
         ]
     for group, steps in creates.items():
         for other in world.groups[group].get("requires") or []:

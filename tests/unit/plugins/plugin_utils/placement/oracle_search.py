@@ -50,7 +50,7 @@ class Search:
         self.candidates: list[Candidate] = []
         for key in self.world.running:
             home = self.world.hosts[self.world.running[key]["host"]]
-            if self.world.fate(key) == "foreign" or home.state == "unreachable":
+            if self.world.fate(key) == "foreign" or home.state == "unreachable" or self.world.waits(key):
                 self.fixed.append(as_running(self.world, key))
         there = {item.key for item in self.fixed}
         for key in sorted(self.world.desired):

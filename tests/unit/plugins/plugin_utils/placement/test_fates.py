@@ -226,7 +226,8 @@ def test_an_update_in_place_is_not_held_back_by_a_rule_that_is_broken_already() 
     together = {"affinity": [{"group": "web", "topology": "host"}]}
     runs = [run("web", 0, "h1", 0), run("web", 1, "h2", 0, digest="old")]
     hosts = [host("h1", state="unreachable"), host("h2")]
-    plan = planned(problem(hosts, {"web": {"count": 2, "placement": together}}, runs))
+    web = {"count": 2, "placement": together, "update": {"batch": 2}}
+    plan = planned(problem(hosts, {"web": web}, runs))
     assert fates(plan) == {"web_0": "unknown h1", "web_1": "update h2"}
 
 

@@ -37,7 +37,7 @@ def judged(problem: dict[str, Any]) -> list[str]:
 
 def too_little(problem: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     """Instances that are left out though trying everything finds a place for them without moving what may stay."""
-    missing = len(plan["unplaced"])
+    missing = len(searched(plan))
     if not missing:
         return []
     possible = Search(problem).fewest_unplaced()
@@ -46,11 +46,18 @@ def too_little(problem: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     return [f"{u['name']}: not proven" for u in plan["unplaced"] if u["proven"] is not True]
 
 
+def searched(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """What has no place, less what must not leave a drained host now: no search would find that one."""
+    waiting = {entry["name"] for entry in plan["instances"] if "waits" in entry}
+    return [entry for entry in plan["unplaced"] if entry["name"] not in waiting]
+
+
 def for_the_running(problem: dict[str, Any], plan: dict[str, Any]) -> bool:
     """Whether more are left out because what runs got its place first: that is as good an answer."""
     running = {(r["cluster"], r["group"], r["index"]) for r in problem["running"]}
-    stuck = sum(1 for u in plan["unplaced"] if (u["cluster"], u["group"], u["index"]) in running)
-    cost = stuck * STUCK + len(plan["unplaced"]) - stuck
+    unplaced = searched(plan)
+    stuck = sum(1 for u in unplaced if (u["cluster"], u["group"], u["index"]) in running)
+    cost = stuck * STUCK + len(unplaced) - stuck
     return cost <= Search(problem).fewest_unplaced(running_first=True)
 
 
@@ -58,7 +65,7 @@ def too_many_moves(problem: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     """Moves of what could stay, beyond the fewest with which all is placed."""
     drained = {host["name"] for host in problem["hosts"] if host.get("state") == "drained"}
     moved = [i["name"] for i in plan["instances"] if i["action"] == "move" and i["from_host"] not in drained]
-    if not moved or plan["unplaced"]:
+    if not moved or searched(plan):
         return []
     fewest = Search(problem).fewest_moves(most=len(moved) - 1)
     return [] if fewest is None else [f"{moved} move, though {fewest} moves are enough"]
