@@ -93,6 +93,27 @@ def _refuse_other_mtu(wanted):
                         f"and {wanted['driver']} takes it from there; expected {int(longest)}, or none")
 
 
+def in_the_way(wanted, networks):
+    """Return (network, sentence) of the first other network of an engine that can't be there beside a wanted one.
+
+    An engine has each address in one network, and takes a parent for one network of a driver.
+    """
+    subnets = [ipaddress.ip_network(wanted[key]) for key in ("subnet", "subnet6") if wanted.get(key)]
+    for other in networks:
+        # Those of a swarm have a space of addresses of their own.
+        if other["Name"] == wanted["name"] or other.get("Scope", "local") != "local":
+            continue
+        parent = (other.get("Options") or {}).get("parent")
+        if parent and parent == wanted.get("parent") and other["Driver"] == wanted["driver"] != "bridge":
+            return other, f"its parent {parent} is that of the engine's network {other['Name']}"
+        for config in (other.get("IPAM") or {}).get("Config") or []:
+            there = ipaddress.ip_network(config.get("Subnet") or "0.0.0.0/32", strict=False)
+            for subnet in subnets:
+                if _overlap(subnet, there):
+                    return other, f"its subnet {subnet} overlaps {there} of the engine's network {other['Name']}"
+    return None, ""
+
+
 def _overlap(one, other):
     return one.version == other.version and one.overlaps(other)
 
@@ -139,6 +160,7 @@ class Networks:
         network = self._found.get(name)
         if network is None:
             _refuse_impossible(wanted)
+            self._refuse_occupied(wanted)
             self._create(wanted)
             return _result(name, "created")
         differs = differing(wanted, network)
@@ -152,10 +174,22 @@ class Networks:
             raise HostError(f"network {name} exists with {said}, and is in use by {', '.join(users)}; an engine "
                             "changes no network in use, so these have to be removed first (docs/networks.md says how)")
         _refuse_impossible(wanted, network)
+        self._refuse_occupied(wanted)
         if not self._check:
             self._engine.call("DELETE", name_path("networks", network["Id"]))
         self._create(wanted)
         return _result(name, "recreated", said)
+
+    def _refuse_occupied(self, wanted):
+        """Refuse what another network of this engine has already, with its name and what can be done about it."""
+        other, what = in_the_way(wanted, self._found.values())
+        if other is None:
+            return
+        users = self._users(other)
+        way = f"'docker network rm {other['Name']}' makes room, for nothing uses it"
+        if users:
+            way = f"{', '.join(users)} would have to leave it first"
+        raise HostError(f"network {wanted['name']}: {what}; {way}. Nothing was changed")
 
     def _users(self, network):
         """Names of containers on the network; also of stopped ones, which the network's own list leaves out."""
