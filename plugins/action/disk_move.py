@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.stowage.fleet.plugins.module_utils.disks.pool import DEFAULT_POOL
 from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
 from ansible_collections.stowage.fleet.plugins.module_utils.sizes import parse_size
 from ansible_collections.stowage.fleet.plugins.plugin_utils.carry import Place, carry, make_room
@@ -33,12 +35,14 @@ ARGUMENTS = {
         },
     },
     "fleet": {"type": "str", "default": "fleet"},
-    "pool": {"type": "path", "default": "/var/lib/stowage/pool"},
+    "pool": {"type": "path", "default": DEFAULT_POOL},
     "reserved": {"type": "dict", "default": {}},
     "disk_thin_ratio": {"type": "float", "default": 1.0},
     "parallel": {"type": "int", "default": 2},
     "lock_timeout": {"type": "int", "default": 60},
 }
+# Where the inventory says where a host's pool is; the role ``storage`` reads it too.
+_WHERE = "storage_pool"
 display = Display()
 
 
@@ -79,7 +83,7 @@ class ActionModule(ActionBase):
 
         def place(host: str, options: dict[str, Any]) -> Place:
             ways.append(reach(host, self, variables))
-            return Place(ways[-1], arguments["pool"], arguments["fleet"], options)
+            return Place(ways[-1], _pool_of(host, arguments["pool"], variables), arguments["fleet"], options)
 
         names = [disk["name"] for disk in disks]
         told = {"instance": disks[0]["instance"]}
@@ -106,6 +110,17 @@ class ActionModule(ActionBase):
                     "seconds": round(sum(one["seconds"] for one in figures), 3)}
 
         return carry_all
+
+
+def _pool_of(host: str, told: str, variables: Mapping[str, Any]) -> str:
+    """Return the folder of a host's pool; ``told`` is that of the task's own host."""
+    own, there = variables["inventory_hostname"], variables["hostvars"]
+    if host == own:
+        return told
+    if _WHERE in there[host]:
+        return str(there[host][_WHERE])
+    # A host that the inventory says nothing of has its pool where it is by default, or all were told the same.
+    return DEFAULT_POOL if _WHERE in there[own] else told
 
 
 def _by_instance(disks: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -69,7 +69,10 @@ options:
     type: str
     default: fleet
   pool:
-    description: Folder of the pool, the same on both hosts.
+    description:
+      - Folder of the pool of this host.
+      - The host that a disk comes from has its own where its variable C(storage_pool) says. Where neither host has that
+        variable, it is the same folder there.
     type: path
     default: /var/lib/stowage/pool
   reserved:

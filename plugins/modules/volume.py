@@ -125,6 +125,11 @@ options:
   keep_days:
     description: Delete released volumes of this fleet after this many days. For ever kept if not set.
     type: float
+  keep_instances:
+    description: Instances whose volumes O(keep_days) does not delete.
+    type: list
+    elements: str
+    default: []
   repair:
     description:
       - What to do with a damaged file system. V(none) names it, V(safe) does what its checker calls safe.

@@ -44,6 +44,7 @@ _ARGUMENTS = {
     "reserved": "{{ stowage_host_reserved | default({}) }}",
     "resources": "{{ stowage_host_resources | default({}) }}",
     "state": "{{ stowage_host_state | default('active') }}",
+    "pool": "{{ storage_pool | default('/var/lib/stowage/pool') }}",
     "disk_thin_ratio": "{{ stowage_disk_thin_ratio | default(1.0) }}",
 }
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A disk moves with its container: the data are there, once, wherever a move was interrupted.
 
-A fleet of its own, beside the example on the same engines. The hosts' Python is a script that halts where it is told
-to, so that a run can be killed exactly there.
+A fleet of its own, beside the example on the same engines; on one of its hosts the pool lies elsewhere. The hosts'
+Python is a script that halts where it is told to, so that a run can be killed exactly there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import pytest
 
 NAME = "move_db_0"
-POOL = "/var/lib/stowage/pool"
+POOLS = ("/var/lib/stowage/pool", "/var/lib/stowage/second-pool")
 PYTHON = "/usr/local/bin/halting-python3"
 HALTING = """#!/bin/sh
 # Python, but each file in /run/halt ("before PATTERN" or "after PATTERN" of the command line) makes one run of it halt.
@@ -60,7 +60,9 @@ class Mover:
         self.fleet, self.wait_until = fleet, wait_until
         self.hosts = fleet.hosts[:2]
         self.host = self.hosts[0]
-        inventory.write_text(json.dumps({"moving": {"hosts": {host: {} for host in self.hosts}}}))
+        self.pools = dict(zip(self.hosts, POOLS))
+        elsewhere = {self.hosts[1]: {"storage_pool": POOLS[1]}}
+        inventory.write_text(json.dumps({"moving": {"hosts": {host: elsewhere.get(host, {}) for host in self.hosts}}}))
         self.count = 1
         self.data = {}
 
@@ -92,9 +94,9 @@ class Mover:
             **more,
         }
 
-    def run(self, host, *arguments, **more):
+    def run(self, host, *arguments, playbook="containers", **more):
         """Have the instance on a host, and return the run."""
-        return self.fleet.play("containers", "-i", self.inventory, *arguments, extra=self.variables(host, **more))
+        return self.fleet.play(playbook, "-i", self.inventory, *arguments, extra=self.variables(host, **more))
 
     def begin(self, host):
         """Begin a run, in a process group of its own."""
@@ -109,6 +111,14 @@ class Mover:
         self.host = host
         self.check()
         return run
+
+    def remove(self):
+        """Have no instance any more; the disks stay where they are."""
+        before = self.files()
+        run = self.run(self.host, state="absent")
+        assert run.rc == 0, run.output
+        assert self.files() == before
+        assert "move_db_" not in self.fleet.on(self.host).check_output("docker ps -a --format '{{.Names}}'")
 
     def halt(self, host, *orders):
         """Tell a host's Python where to halt, once for each order."""
@@ -146,9 +156,13 @@ class Mover:
                 self.go_on(host)
 
     def files(self):
-        """The files of images, by host."""
-        return {host: set(self.fleet.on(host).check_output("ls -A %s/images | grep move_db_ || true", POOL).split())
-                for host in self.hosts}
+        """The files of images by host, in whatever pool."""
+        find = "find /var/lib/stowage -maxdepth 3 -path '*/images/*move_db_*'"
+        return {host: set(self.fleet.on(host).check_output(find).split()) for host in self.hosts}
+
+    def mount(self, index):
+        """Where an instance's disk is mounted."""
+        return "%s/mounts/move_db_%d" % (self.pools[self.host], index)
 
     def inside(self, command, index=0):
         """Run a command in a container."""
@@ -156,18 +170,19 @@ class Mover:
 
     def digest(self, index):
         """The checksum of what `fill` wrote, read on the host: an instance has a fiftieth of a core."""
-        return self.fleet.on(self.host).check_output("sha256sum < %s/mounts/move_db_%s/file", POOL, str(index))
+        return self.fleet.on(self.host).check_output("sha256sum < %s/file", self.mount(index))
 
     def fill(self, index, source):
         """Write 40 MiB to an instance's disk, flushed, and a key: more than travels at once."""
-        file = "%s/mounts/move_db_%d/file" % (POOL, index)
+        file = self.mount(index) + "/file"
         self.fleet.on(self.host).check_output("%s | head -c 41943040 > %s && sync %s" % (source, file, file))
         self.inside("redis-cli set key value", index)
         self.data[index] = self.digest(index)
 
     def check(self):
         """The data are there, on one disk each, which is sparse, and nothing is left elsewhere."""
-        own = {"move_db_%d%s.img" % (index, disk) for index in range(self.count) for disk in ("", ".logs")}
+        images = self.pools[self.host] + "/images/move_db_%d%s.img"
+        own = {images % (index, disk) for index in range(self.count) for disk in ("", ".logs")}
         assert self.files() == {host: own if host == self.host else set() for host in self.hosts}
         # Lab hosts share a kernel, and each sees the loop devices of all.
         loops = self.fleet.on(self.host).check_output("losetup -n -O BACK-FILE -l")
@@ -175,8 +190,8 @@ class Mover:
             if index in self.data:
                 assert self.digest(index) == self.data[index]
                 assert self.inside("redis-cli get key", index) == "value"
-            image = "%s/images/move_db_%d.img" % (POOL, index)
-            size, blocks = self.fleet.on(self.host).check_output("stat -c '%%s %%b' %s", image).split()
+            stat = self.fleet.on(self.host).check_output("stat -c '%%s %%b' %s", images % (index, ""))
+            size, blocks = stat.split()
             assert int(size) == 10 << 30
             assert int(blocks) * 512 < 60 << 20
             assert loops.count("/move_db_%d.img" % index) == 1
@@ -194,11 +209,13 @@ def mover(fleet, wait_until, tmp_path_factory):
     mover.move(mover.host)
     mover.fill(0, "cat /dev/urandom")
     yield mover
-    gone = mover.run(mover.host, "-e", "release_disks=true", state="absent")
+    mover.remove()
+    # No host has anything to do but this.
+    gone = mover.run(mover.host, "-e", "stowage_keep_disks_days=0", state="absent")
     assert gone.rc == 0, gone.output
     assert not any(mover.files().values())
     for host in mover.hosts:
-        fleet.on(host).check_output("docker network rm movers; rm -rf /var/lib/stowage/movers " + PYTHON)
+        fleet.on(host).check_output("docker network rm movers; rm -rf /var/lib/stowage/movers %s %s", POOLS[1], PYTHON)
 
 
 def test_a_plan_says_what_moves_and_touches_nothing(mover):
@@ -214,6 +231,13 @@ def test_a_disk_moves_with_its_instance_and_a_second_run_changes_nothing(mover):
     again = mover.run(mover.host)
     assert again.rc == 0, again.output
     assert again.changed() == {}, again.output
+
+
+def test_a_removed_instance_leaves_its_disk_and_takes_it_up_again(mover):
+    mover.remove()
+    asked = mover.run(mover.host, "--check", "-e", "stowage_keep_disks_days=0", playbook="delete_disks")
+    assert set(asked.changed()) == {mover.host}, asked.output
+    mover.move(mover.host)
 
 
 def test_the_next_run_goes_on_with_a_move_that_was_killed_before_the_stop_or_before_the_old_disk_is_removed(mover):

@@ -38,6 +38,7 @@ def argument_spec():
         "thin_ratio": {"type": "float", "default": 1.0},
         "warn_percent": {"type": "float", "default": 90.0},
         "keep_days": {"type": "float"},
+        "keep_instances": {"type": "list", "elements": "str", "default": []},
         "repair": {"type": "str", "choices": list(REPAIR_MODES), "default": "safe"},
         "mend": {"type": "bool", "default": True},
         "parallel": {"type": "int", "default": 4},
@@ -62,7 +63,7 @@ def settings_from(params, check_mode=False):
         raise InvalidInput(problems)
     return Settings(params["pool"], params["fleet"], sizes["pool_size"], sizes["reserve"], params["thin_ratio"],
                     params["warn_percent"], params["keep_days"], params["repair"], params["mend"], params["parallel"],
-                    check_mode, params["lock_timeout"])
+                    check_mode, params["lock_timeout"], keep_instances=params["keep_instances"])
 
 
 def wanted_from(params):

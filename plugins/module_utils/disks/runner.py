@@ -33,9 +33,10 @@ class Settings:
 
     def __init__(self, pool=DEFAULT_POOL, fleet="fleet", size=0, reserve=0, thin_ratio=1.0, warn_percent=90,
                  keep_days=None, repair="safe", mend=True, parallel=4, check_mode=False, lock_timeout=60,
-                 as_far_as_possible=False):
+                 as_far_as_possible=False, keep_instances=()):
         """Keep the settings; ``keep_days`` None keeps released volumes for ever.
 
+        No age deletes those of ``keep_instances``.
         ``as_far_as_possible`` mounts what can be mounted when loop devices lack, rather than refusing all (at boot).
         """
         self.pool = Pool(pool)
@@ -45,6 +46,7 @@ class Settings:
         self.thin_ratio = thin_ratio
         self.warn_percent = warn_percent
         self.keep_days = keep_days
+        self.keep_instances = frozenset(keep_instances)
         self.repair = repair
         self.mend = mend
         self.parallel = max(1, parallel)
@@ -127,7 +129,7 @@ def _converge(settings, wanted):
     named = {volume.name for volume in wanted}
     if settings.keep_days is not None:
         wanted = wanted + [late for late in overdue(records, settings.keep_days, settings.fleet)
-                           if late.name not in named]
+                           if late.name not in named and records[late.name]["instance"] not in settings.keep_instances]
     results = _perform_all(settings, sight, wanted, records, broken)
     return _outcome(settings, results, strays)
 

@@ -93,8 +93,9 @@ def room_in_released(plan: Mapping[str, Any], observations: Mapping[str, Observa
     if not holding:
         return ""
     return (
-        f"Released disks hold room: {'; '.join(holding)}. Who needs none of that data deletes all of them with "
-        "-e stowage_keep_disks_days=0, or one with stowage.fleet.volume and state: absent."
+        f"Released disks hold room: {'; '.join(holding)}. Who needs none of that data deletes all of them with the "
+        "playbook stowage.fleet.delete_disks and -e stowage_keep_disks_days=0, or one with stowage.fleet.volume and "
+        "state: absent."
     )
 
 

@@ -159,6 +159,7 @@ def test_a_released_disk_is_kept_and_taken_up_again(host):
     assert back["volumes"][0]["action"] == "reattach"
     assert host.sh(f"cat {POOL}/mounts/acme_db_0/data/file") == "precious"
     host.volume({"name": "acme_db_0", "state": "released"})
+    assert not host.volume(keep_days=0, keep_instances=["acme_db_0"])["changed"]
     assert host.volume(keep_days=0)["volumes"][0]["action"] == "delete"
 
 

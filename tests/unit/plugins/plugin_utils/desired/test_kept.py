@@ -84,7 +84,7 @@ def test_a_pool_full_of_released_disks_is_explained_with_what_they_would_free():
     assert planned.plan["unplaced"]
     told = room_in_released(planned.plan, observations)
     assert "8 GiB on h1 (acme_db_7 since 2026-01-02)" in told
-    assert "stowage_keep_disks_days=0" in told
+    assert "stowage.fleet.delete_disks and -e stowage_keep_disks_days=0" in told
     assert room_in_released({"unplaced": []}, observations) == ""
 
 
