@@ -50,6 +50,12 @@ options:
         type: list
         elements: str
         default: []
+  only_changed:
+    description:
+      - Look at those containers only whose filter is to be another than what was loaded last. What somebody else did to
+        the others is not looked for, so a change of one cluster costs the same beside many others.
+    type: bool
+    default: false
   program:
     description:
       - Folder to write the runtime's program to, such as V(/usr/local/lib/stowage). Not written when not set.
@@ -144,6 +150,7 @@ def main():
         argument_spec={
             **ENGINE_SPEC,
             "policy": POLICY_SPEC,
+            "only_changed": {"type": "bool", "default": False},
             "program": {"type": "path"},
             "by": {"type": "str", "default": "unknown"},
             "lock_timeout": {"type": "int", "default": 60},

@@ -37,7 +37,8 @@ def converge_isolation(params, check):
         owned = Owned(listed, params["fleet"])
         wanted = {name: container for name, container in owned.instances.items() if _concerns(policy, name, container)}
         with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-            results = list(pool.map(lambda item: _one(engine, policy, item, check), sorted(wanted.items())))
+            results = list(pool.map(lambda item: _one(engine, policy, item, params["only_changed"], check),
+                                    sorted(wanted.items())))
         results += _forget({container["Id"] for container in listed}, check)
     return _report(results)
 
@@ -47,11 +48,13 @@ def _concerns(policy, name, listed):
     return policy.covers(cluster) and policy.knows(name, cluster)
 
 
-def _one(engine, policy, item, check):
+def _one(engine, policy, item, only_changed, check):
     name, listed = item
     result = {"name": name, "id": listed["Id"], "action": "none", "changed": False, "failed": False, "msg": ""}
     try:
-        _bring(engine, policy, result, listed["Labels"][CLUSTER], check)
+        known, text = _texts(policy, result, listed["Labels"][CLUSTER])
+        if known != text or not only_changed or specs.loaded(listed["Id"]) is None:
+            _bring(engine, policy, result, listed["Labels"][CLUSTER], known, text, check)
     except NotFound:
         result["msg"] = "it went away meanwhile"
     except StowageError as error:
@@ -59,11 +62,14 @@ def _one(engine, policy, item, check):
     return result
 
 
-def _bring(engine, policy, result, cluster, check):
+def _texts(policy, result, cluster):
+    """Return the filter that is written down of a container, and the one that it should have."""
+    return (specs.read(result["id"]) or {}).get("rules", ""), policy.rules_of(result["name"], cluster)
+
+
+def _bring(engine, policy, result, cluster, known, text, check):
     name, ident = result["name"], result["id"]
     container = engine.inspect(ident)
-    known = (specs.read(ident) or {}).get("rules", "")
-    text = policy.rules_of(name, cluster)
     if known != text:
         result.update(action="written", changed=True, diff={"before": known, "after": text})
         if not check:
@@ -92,6 +98,8 @@ def _process(container):
 def load(ident, pid, text):
     """Load a filter into a running container's namespace, and note what the kernel made of it."""
     links = (specs.read_links(ident) or {}).get("links", [])
+    # When it fails, what is written down is not what is loaded, and the next run has to see that.
+    specs.unnote_loaded(ident)
     namespace.load(pid, rules.with_links(text, [link["name"] for link in links]))
     specs.note_loaded(ident, namespace.fingerprint(pid))
 

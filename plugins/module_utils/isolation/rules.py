@@ -13,6 +13,7 @@ connections; ``ct state untracked`` is what that lookup leaves for the hook that
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -24,6 +25,8 @@ TABLES = (("ip", "stowage"), ("ip6", "stowage"), ("arp", "stowage"))
 _RETIRED = (("inet", "stowage"),)
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?/(tcp|udp|sctp)")
 _ICMP = "icmp"
+#: Lists of networks that are kept as they were read.
+_REMEMBERED = 256
 EXPECTED_PORT = "expected a port such as 80/tcp, a range such as 8000-8100/udp, or icmp"
 #: Router advertisements, redirects and the like steer a neighbour's traffic: nobody may send or believe them.
 _STEERING = ("{ nd-router-solicit, nd-router-advert, nd-redirect, mld-listener-query, "
@@ -359,17 +362,28 @@ def _hex(address):
 
 
 def _networks(texts):
+    return _read_networks(tuple(texts or ()))
+
+
+# All filters of a host name the same hosts and gateways; to read those takes longer than all else.
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _read_networks(texts):
     try:
-        found = {ipaddress.ip_network(text, strict=False) for text in texts or []}
+        found = {ipaddress.ip_network(text, strict=False) for text in texts}
     except ValueError as error:
         raise InvalidInput(f"{error}; expected addresses or networks such as 10.0.0.0/8") from error
-    return sorted(found, key=lambda network: (network.version, network))
+    return tuple(sorted(found, key=lambda network: (network.version, network)))
 
 
 def _texts(networks, version):
     """Return the networks of one version without those that lie in another: overlapping ones are refused by nft."""
+    return _collapsed(tuple(networks), version)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _collapsed(networks, version):
     kept = ipaddress.collapse_addresses(network for network in networks if network.version == version)
-    return [str(network[0]) if network.num_addresses == 1 else str(network) for network in kept]
+    return tuple(str(network[0]) if network.num_addresses == 1 else str(network) for network in kept)
 
 
 def _matches(rule, family):

@@ -68,6 +68,11 @@ def note_loaded(ident, fingerprint, folder=LOADED):
     _replace(os.path.join(folder, ident), fingerprint)
 
 
+def unnote_loaded(ident, folder=LOADED):
+    """Remember that it is not known what is loaded into a container's namespace."""
+    _unlink(os.path.join(folder, ident))
+
+
 def loaded(ident, folder=LOADED):
     """Return the fingerprint of what was last loaded into a container's namespace, or None."""
     try:

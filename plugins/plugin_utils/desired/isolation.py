@@ -21,6 +21,8 @@ EXPECTED_END = "expected a cluster, an address, or a network such as 10.0.0.0/8"
 UNDOES = ("ALL", "NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE")
 #: Where clouds tell a machine its secrets.
 METADATA = ("169.254.0.0/16", "fd00:ec2::254")
+#: What a policy says of a member.
+MEMBER_KEYS = ("name", "group", "network", "address", "address6")
 Policy = dict[str, Any]
 
 
@@ -124,12 +126,13 @@ def build_policy(
         what the instance itself is; all of them count as peers.
     """
     of_cluster: dict[str, list[Policy]] = {}
+    known: set[tuple[Any, ...]] = set()
     for member in members:
         cluster = of_cluster.setdefault(member["cluster"], [])
-        entry = {key: member.get(key) for key in ("name", "group", "network", "address", "address6")}
-        entry = {key: value for key, value in entry.items() if value is not None}
-        if entry not in cluster:
-            cluster.append(entry)
+        values = tuple(map(member.get, MEMBER_KEYS))
+        if (member["cluster"], *values) not in known:
+            known.add((member["cluster"], *values))
+            cluster.append({key: value for key, value in zip(MEMBER_KEYS, values) if value is not None})
     isolated = {name for name, cluster in clusters.items() if cluster["isolation"]}
     policy = {name: {"members": of_cluster.get(name, []), "allow": []} for name in sorted(isolated)}
     for name in sorted(clusters):

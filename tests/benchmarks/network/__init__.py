@@ -9,6 +9,11 @@ second peer, containers without isolation, tells what of it the filter costs: th
 With 1,000 tenants, 999 others have an interface and a filter on the first host, each. All three are measured by turns,
 each side has a core of its own, and the best quarter counts: what others do on the machine meanwhile only ever takes
 away. Needs root, ip and nft.
+
+What has to be worked out for a change of one tenant is measured without packets: `work-...-plan` is the controller's
+part, the policies of a fleet for before, during and after the steps; `work-...-host` that of a host with a member of
+every tenant, which reads its policy, makes the text of each filter and compares it with the one that it has. Both grow
+with the tenants, the second one with those of that host. What is loaded afterwards does not: `change-...`.
 """
 
 from __future__ import annotations
@@ -23,9 +28,12 @@ import sys
 import time
 from collections.abc import Iterator
 from statistics import median
+from types import SimpleNamespace
 
 from ansible_collections.stowage.fleet.plugins.module_utils.isolation import rules
-from benchmarks.measure import Measurement
+from ansible_collections.stowage.fleet.plugins.module_utils.isolation.policy import Policy
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.policies import build_policies
+from benchmarks.measure import Measurement, median_seconds
 
 ISOLATED = False
 ROUNDS = 12
@@ -105,7 +113,7 @@ else:
 def cases() -> list[str]:
     """Return the cases, in their order."""
     return ["throughput-1-tenant", "latency-1-tenant", "throughput-1000-tenants", "latency-1000-tenants",
-            "change-1-tenant", "change-1000-tenants"]
+            "change-1-tenant", "change-1000-tenants", "work-1-tenant", "work-1000-tenants"]
 
 
 def run(case: str) -> Iterator[Measurement]:
@@ -116,6 +124,9 @@ def run(case: str) -> Iterator[Measurement]:
     if os.geteuid() != 0:
         raise RuntimeError("network namespaces are made by root only; run this as root")
     what, tenants = case.split("-")[0], int(case.split("-")[1])
+    if what == "work":
+        yield from _work(case, tenants)
+        return
     with _lan(tenants) as net:
         if what == "change":
             yield Measurement("network", case, "ms", _change(net), reach=50)
@@ -254,3 +265,30 @@ def _change(net: _Net) -> float:
         _load(f"{NAME}-member-a", text)
         taken.append(1000 * (time.perf_counter() - start))
     return median(taken)
+
+
+def _work(case: str, tenants: int) -> Iterator[Measurement]:
+    """Measure what a change of one of many tenants has the controller and a host work out."""
+    rule = {"way": "in", "own": None, "group": None, "other": None, "networks": ["10.98.0.1"], "ports": ["80/tcp"]}
+    clusters = {f"t{number}": {"isolation": True, "allow": [rule], "groups": {}} for number in range(tenants)}
+    desired = SimpleNamespace(clusters=clusters, networks={"lan": {"driver": "macvlan", "gateway": "10.98.0.1"}})
+    members = [{"name": f"t{number}_m_{index}", "cluster": f"t{number}", "group": "m", "network": "lan", "host": host,
+                "address": f"10.{98 + index}.{2 + number // 250}.{1 + number % 250}", "action": "none"}
+               for number in range(tenants) for index, host in enumerate(HOSTS)]  # fmt: skip
+    seen = {host: {"addresses": [address], "containers": [member for member in members if member["host"] == host]}
+            for host, address in HOSTS.items()}  # fmt: skip
+    # The one that changes has a member more.
+    wanted = [*members, {**members[0], "name": "t0_m_2", "address": "10.98.200.1"}]
+    before = Policy(build_policies(desired, members, seen, (), list(HOSTS))["after"]["a"])
+    kept = {name: before.rules_of(f"{name}_m_0", name) for name in clusters}
+
+    def host(told: dict[str, object]) -> list[str]:
+        policy = Policy(told)
+        return [name for name in clusters if policy.rules_of(f"{name}_m_0", name) != kept[name]]
+
+    rounds = 5
+    seconds, policies = median_seconds(lambda: build_policies(desired, wanted, seen, (), list(HOSTS)), rounds)
+    yield Measurement("network", f"{case}-plan", "ms", 1000 * seconds, reach=500)
+    seconds, changed = median_seconds(lambda: host(policies["after"]["a"]), rounds)
+    yield Measurement("network", f"{case}-host", "ms", 1000 * seconds, reach=500,
+                      judged=None if changed == ["t0"] else False)
