@@ -96,6 +96,14 @@ def test_what_a_host_cannot_have_is_refused_in_one_sentence_and_nothing_changes(
         assert "Traceback" not in said
     assert overlap in told.bring(*cases[1][:1], *cases[1][1], check=True)["msg"]
     assert not names(net)
+    # What the engine has already is named, also what a host has no route to.
+    net.sh(told.host, "docker network create -d macvlan -o parent=eth0 --subnet 10.94.0.0/24 ntother")
+    try:
+        said = told.bring(told.lan, told.one())["msg"]
+        assert "its parent eth0 is that of the engine's network ntother; 'docker network rm ntother' makes room" in said
+    finally:
+        net.sh(told.host, "docker network rm ntother")
+    assert not names(net)
     # The engine can't give IPv6 to a network in use, and its containers are not stopped for it.
     assert told.bring(told.lan, told.one())["changed"]
     said = told.bring({**told.lan, "subnet6": SUBNET6}, told.one(address6="fd00:77::c8"))["msg"]
@@ -135,6 +143,69 @@ def test_a_pool_that_runs_out_is_said_before_anything_changes(empty):
     assert "the pool of network lan has no free address" in " ".join(done.stdout.split()), done.stdout[-2000:]
     assert "Traceback" not in done.stdout + done.stderr
     assert not names(empty)
+
+
+def addresses(net):
+    """{name: address} of what runs."""
+    found = {}
+    for host in net.hosts:
+        form = "{{.Name}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        lines = net.sh(host, "docker ps -q --filter label=stowage.fleet=nettest | xargs -r docker inspect -f "
+                       f"'{form}'").splitlines()
+        found.update(line.lstrip("/").split() for line in lines)
+    return found
+
+
+def test_a_changed_pool_is_mended_and_a_changed_network_in_use_is_refused(empty):
+    net, path = empty, empty.folder / "moved.json"
+
+    def play(*arguments, clusters=CLUSTERS, **lan):
+        variables = net.variables(clusters)
+        variables["stowage_networks"]["lan"].update(lan)
+        path.write_text(json.dumps(variables))
+        done = net.play("containers", "-e", f"@{path}", "--limit", ",".join(net.hosts), *arguments, check=False)
+        return done.returncode, " ".join(done.stdout.split())
+
+    assert play()[0] == 0
+    before = addresses(net)
+    assert sorted(before.values()) == [str(net.subnet[number]) for number in (200, 201, 202)]
+    moved = {"pool": f"{net.subnet[201]}-{net.subnet[240]}"}
+    outside = next(name for name, address in before.items() if address == str(net.subnet[200]))
+    failed, said = play("--check", "--diff", **moved)
+    assert not failed
+    assert f"{net.subnet[203]}" in said
+    assert f"# its address {net.subnet[200]} is outside the pool of network lan" in said, said[-3000:]
+    assert addresses(net) == before
+    assert play(**moved)[0] == 0
+    assert addresses(net) == {**before, outside: str(net.subnet[203])}
+    # What an engine can't do below containers is refused before anything, in check mode as well.
+    for mode in (["--check"], []):
+        failed, said = play(*mode, **moved, gateway=str(net.subnet[119]))
+        assert failed
+        assert (f"gateway {net.subnet[119]} instead of {net.gateway[0]}. Nothing was touched. Set the state of blue, "
+                "red to absent, run the playbook (their disks are kept), change the network, and set it back.") in said
+    # And the way that it names is one.
+    absent = {name: {**cluster, "state": "absent"} for name, cluster in CLUSTERS.items()}
+    assert play(clusters=absent, **moved)[0] == 0
+    assert play(**moved, gateway=str(net.subnet[119]))[0] == 0
+    assert len(addresses(net)) == 3
+
+
+def test_an_address_that_a_container_of_the_engine_has_is_told_with_its_name(empty):
+    net, told = empty, Told(empty)
+    assert all_well(told.bring({**told.lan, "gateway": net.gateway[0]}, told.one(1)))
+    net.sh(told.host, f"docker run -d --name ntforeign --network lan --ip {told.one()['address']} nettest sleep 1000")
+    try:
+        said = told.bring({**told.lan, "gateway": net.gateway[0]}, told.one())["msg"]
+        address = told.one()["address"]
+        assert f"its address {address} on network lan is taken by ntforeign, a container of no fleet" in said
+        bridged = {"name": "ntgate", "driver": "bridge", "subnet": "10.95.0.0/24", "gateway": "10.95.0.1"}
+        said = told.bring(bridged, told.one(2, network="ntgate", address="10.95.0.1"))["msg"]
+        assert "its address 10.95.0.1 on network ntgate is taken, by no container of this engine" in said
+        assert "ddress already in use" in said
+        assert net.sh(told.host, "docker ps --format '{{.Names}}' | sort").split() == ["ntforeign", "red_one_1"]
+    finally:
+        net.sh(told.host, "docker rm -f ntforeign red_one_2; docker network rm ntgate", check=False)
 
 
 @pytest.mark.parametrize(("kind", "link", "network"), [
