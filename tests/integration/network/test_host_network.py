@@ -27,8 +27,10 @@ nft add rule inet cut input tcp dport 22 tcp flags syn quota over 60 bytes drop"
 CUT = """nft add table inet cut
 nft add chain inet cut input '{ type filter hook input priority -5; }'
 nft add rule inet cut input iifname br0 tcp dport 22 drop"""
+CLEAR = ("docker ps -aq --filter label=stowage.fleet=nettest | xargs -r docker rm -f; "
+         "docker network rm lan inner ontop || true")
 LEFT = " ".join([
-    "/sys/class/net/br[0-9]", "/sys/class/net/shim-lan", "/usr/local/lib/stowage/host-network",
+    "/sys/class/net/br[0-9]", "/sys/class/net/shim-*", "/usr/local/lib/stowage/host-network",
     "/etc/systemd/network/*stowage*", "/etc/network/interfaces.d/stowage*",
     "/etc/NetworkManager/system-connections/stowage*", "/etc/systemd/system/stowage-host*",
     "/etc/systemd/system/*.wants/stowage-host*", "/var/lib/stowage/host-network/undo"])
@@ -78,11 +80,11 @@ class Side:
 def side(net):
     """A host with nothing on its NIC, before and after."""
     made = Side(net)
-    made.sh("docker ps -aq --filter label=stowage.fleet=nettest | xargs -r docker rm -f; docker network rm lan inner",
-            check=False)
+    made.sh(CLEAR)
     way_out = made.sh("ip route show default")
     yield made
-    made.sh("nft delete table inet cut; docker rm -f talker; docker network rm lan inner", check=False)
+    made.sh("nft delete table inet cut; docker rm -f talker", check=False)
+    made.sh(CLEAR)
     made.bring()
     assert not made.left()
     assert made.sh("ip route show default") == way_out
@@ -163,22 +165,49 @@ def begin_and_die(side, *networks):
         os.killpg(program.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("manager", ["none", "networkd", "ifupdown", "networkmanager"])
-def test_the_nic_of_the_connection_becomes_a_port_of_a_bridge_and_gets_its_address_back(side, nics, manager):
+def by_hand(side):
+    """Bridge by the module, network by hand; returns the container's address and what the module is told next."""
+    said = side.bring(side.bridge)
+    assert said["changed"], said
+    address = talker(side, "-d", "bridge", "-o", "com.docker.network.bridge.name=br0", "-o",
+                     "com.docker.network.bridge.inhibit_ipv4=true", "--gateway", str(side.net.subnet[120]))
+    return address, [side.bridge]
+
+
+def by_variables(side):
+    """The same as an operator has it: bridge, shim, networks, containers and their filters from variables alone."""
+    net, shims = side.net, [f"10.96.0.{140 - number}" for number in range(9)]
+    on_nic = {"name": "ontop", "parent": "nic1", "pool": ["10.96.0.128-10.96.0.140"]}
+    variables = net.variables({"inner": {"two": 1, "allow": [
+        {"from": net.host_addresses[net.hosts[0]], "ports": ["icmp"]}], "network": "inner"}, "ontop": {
+            "two": 1, "allow": [{"from": address, "ports": ["icmp"]} for address in shims], "network": "ontop"}})
+    variables["stowage_networks"] = {
+        "inner": {"driver": "bridge", "bridge": "br0", "parent": "eth0", "subnet": str(net.subnet),
+                  "gateway": str(net.subnet[120]), "pool": f"{net.subnet[201]}-{net.subnet[205]}"},
+        "ontop": {"driver": "macvlan", "parent": "nic1", "subnet": "10.96.0.0/24", "pool": on_nic["pool"],
+                  "shim": True}}
+    path = net.folder / "operator.json"
+    path.write_text(json.dumps(variables))
+    net.play("site", "--tags", "network,containers", "--limit", side.host, "-e", f"@{path}")
+    assert reaches(side, side.host, "10.96.0.128"), "the host reaches its container by the shim"
+    (shim,) = side.addresses("shim-ontop")
+    return str(net.subnet[201]), [side.bridge, {**on_nic, "shim": shim.partition("/")[0]}]
+
+
+@pytest.mark.parametrize(("manager", "made"), [
+    ("none", by_variables), ("networkd", by_hand), ("ifupdown", by_hand), ("networkmanager", by_hand)])
+def test_the_nic_of_the_connection_becomes_a_port_of_a_bridge_and_gets_its_address_back(side, nics, manager, made):
     with nics.keeping("eth0", manager):
         held = side.sh("ip -o address show dev eth0 scope global | awk '{print $4}' | sort")
         way_out = side.sh("ip route show default")
-        said = side.bring(side.bridge)
-        assert said["changed"], said
-        assert said["managers"] == {"br0": manager}
+        address, told = made(side)
+        said = side.bring(*told)
+        assert not said["changed"], said
+        assert said["managers"]["br0"] == manager
         assert side.sh("ip -o address show dev br0 scope global | awk '{print $4}' | sort") == held
         assert side.addresses("eth0") == []
-        assert not side.bring(side.bridge)["changed"]
-        address = talker(side, "-d", "bridge", "-o", "com.docker.network.bridge.name=br0", "-o",
-                         "com.docker.network.bridge.inhibit_ipv4=true", "--gateway", str(side.net.subnet[120]))
-        assert side.addresses("br0") == [f"{side.address}/24"]
         side.net.wait(lambda: reaches(side, side.net.hosts[0], address), "another host reaches the container")
-        side.sh("docker rm -f talker; docker network rm inner")
+        side.sh(f"docker rm -f talker; {CLEAR}")
         assert side.bring()["changed"]
         assert side.sh("ip -o address show dev eth0 scope global | awk '{print $4}' | sort") == held
         assert side.sh("ip route show default") == way_out

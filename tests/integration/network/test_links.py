@@ -204,7 +204,8 @@ def linked(net, request):
     """A fresh container on one of the hosts, and a bridge there; both gone afterwards."""
     host = net.hosts[request.param]
     made = Linked(net, host)
-    made.sh(f"ip link add {BRIDGE} type bridge; ip address add 10.66.0.1/24 dev {BRIDGE}; ip link set {BRIDGE} up")
+    made.sh(f"ip link add {BRIDGE} type bridge; ip address add 10.66.0.1/24 dev {BRIDGE}; ip link set {BRIDGE} up; "
+            f"echo 0 > /proc/sys/net/ipv6/conf/{BRIDGE}/disable_ipv6; ip address add fd00:66::1/64 dev {BRIDGE} nodad")
     made.make()
     yield made
     hush(net, host)
@@ -246,7 +247,8 @@ def test_links_are_there_before_the_process_and_after_every_restart(linked, dhcp
     serve(net, host, f"--interface={BRIDGE} --dhcp-range=10.66.0.100,10.66.0.150,2m",
           f"--dhcp-host=id:{NAME}/eth1,10.66.0.142 --dhcp-option=121,10.88.0.0/16,10.66.0.2 --dhcp-option=26,1300")
     static = bridged(name="eth2", host_name="ntend", mtu=1400, rate="100mbit", gateway="10.66.0.1",
-                     routes=[{"to": "10.77.0.0/16", "via": "10.66.0.1"}])
+                     mac="02:00:00:00:00:07", addresses=["10.66.0.7/24", "fd00:66::7/64"],
+                     routes=[{"to": "10.77.0.0/16", "via": "10.66.0.1"}, {"to": "fd00:88::/48", "via": "fd00:66::1"}])
     wanted = [leased(dhcp_take=["routes", "mtu"]), static]
     foretold = linked.link(*wanted, check=True)
     assert foretold["changed"], foretold
@@ -264,7 +266,10 @@ def test_links_are_there_before_the_process_and_after_every_restart(linked, dhcp
     assert "default via 10.66.0.1 dev eth2" in routes
     assert "100Mbit" in linked.inside("tc qdisc show dev eth2")
     assert "100Mbit" in linked.sh("tc qdisc show dev ntend")
+    assert "fd00:88::/48 via fd00:66::1 dev eth2" in linked.inside("ip -6 route")
+    assert re.search("eth2.* link/ether 02:00:00:00:00:07 ", links)
     assert linked.pings("10.66.0.1")
+    assert linked.pings("fd00:66::1")
     # Five megabytes by its route take 0.4 s at that rate.
     linked.sh(f"ip address add 10.77.0.1/32 dev {BRIDGE}")
     run("docker", "exec", "-d", host, "python3", "-c", SINK)
@@ -284,6 +289,7 @@ def test_links_are_there_before_the_process_and_after_every_restart(linked, dhcp
     linked.sh(f"docker start {NAME}")
     assert linked.leased() == ["10.66.0.142"]
     assert linked.pings("10.66.0.1")
+    assert linked.pings("fd00:66::1")
     assert not linked.link(*wanted)["changed"]
     # What is taken away for good is given back to the server.
     assert linked.link(static)["actions"] == ["eth1 taken away"]
