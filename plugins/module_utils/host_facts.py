@@ -62,6 +62,7 @@ def observe(params):
         "state": params["state"],
         "networks": [_network(network) for network in engine.list_networks()],
         "ledger": _ledger(params, warnings),
+        "pool": params["pool"],
         "volumes": [volume for volume in list_volumes(params["pool"])
                     if volume.get("fleet", params["fleet"]) == params["fleet"]],
     }

@@ -161,6 +161,9 @@ host:
           C(snapshots) and C(snapshot_bytes).
       type: list
       elements: dict
+    pool:
+      description: Directory of the disk pool.
+      type: str
     ledger:
       description: The ledger of the fleet on this host, none if there is none yet.
       type: dict

@@ -109,7 +109,9 @@ def _compare_settings(
     changes: Changes, container: Mapping[str, Any], options: Mapping[str, Any], observation: Observation
 ) -> None:
     read = _READER.validate(dict(options)).validated_parameters
-    want, unread = wanted_settings(with_disks(read, DEFAULT_POOL), observation.get("machine"))
+    # The pool is the host's: where its disks are mounted from is no change of a type.
+    with_mounts = with_disks(read, observation.get("pool") or DEFAULT_POOL)
+    want, unread = wanted_settings(with_mounts, observation.get("machine"))
     rows = [(observation.get("settings") or [])[position] for position in container["settings"]]
     have = {name: (text, origin) for name, text, origin in rows}
     variables = []

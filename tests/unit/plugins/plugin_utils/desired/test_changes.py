@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.stowage.fleet.plugins.module_utils.disks.pool import Pool
 from ansible_collections.stowage.fleet.plugins.module_utils.settings import wanted_settings
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.changes import _READER, find_changes
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.diff import draw_diff
@@ -25,7 +26,7 @@ def options(name="acme_web_0", **more):
     }  # fmt: skip
 
 
-def observation(*before, machine="m", images=None, rows=()):
+def observation(*before, machine="m", images=None, rows=(), pool=None):
     """A host on which containers run that were made of these options."""
     settings, containers = [list(row) for row in rows], []
     for given in before:
@@ -33,7 +34,7 @@ def observation(*before, machine="m", images=None, rows=()):
         positions = [*range(len(rows)), *range(len(settings), len(settings) + len(texts))]
         settings += [[name, text, "own"] for name, text in texts.items()]
         containers.append({**given, "image_id": "sha256:0123456789abcdef", "digest": "old", "settings": positions})
-    return {"machine": machine, "images": images or {}, "containers": containers, "settings": settings}
+    return {"machine": machine, "pool": pool, "images": images or {}, "containers": containers, "settings": settings}
 
 
 def changes(before, after, **seen):
@@ -72,6 +73,13 @@ def test_an_image_name_that_means_another_image_shows_ids():
 def test_defaults_of_image_and_engine_are_no_changes():
     rows = [("command", "run", "image"), ("runtime", "runc", "engine"), ("working_dir", "/srv", "image")]
     assert changes({}, {"working_dir": "/app"}, rows=rows) == {"working_dir": "/srv → /app"}
+
+
+def test_the_place_of_a_hosts_pool_is_no_change():
+    disk = {"data": {"path": "/data"}, "disk": "1g"}
+    mount = ("mounts./data", Pool("/srv/pool").data("acme_web_0"), "own")
+    found = changes({}, {**disk, "user": "7"}, rows=[mount], pool="/srv/pool")
+    assert found == {"user": "the image's → 7"}
 
 
 def test_long_values_are_cut_to_where_they_differ():
