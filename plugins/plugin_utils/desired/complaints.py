@@ -154,7 +154,7 @@ class Complaints:
         known = list(choices)
         if value in known:
             return value
-        self.add(path, f"{show(value)} is not known; expected one of {', '.join(known)}")
+        self.add(path, f"{show(value)} is not known{_guess(value, known)}; expected one of {', '.join(known)}")
         return default
 
     def reference(self, path: str, value: Any, known: Iterable[str], what: str, default: Any = None) -> Any:

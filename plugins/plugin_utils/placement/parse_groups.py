@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from .model import NANO, Affinity, AntiAffinity, Claims, Constraint, Group, Network, Rules, Spread
-from .reader import Reader, label_text, show
+from .reader import Reader, guess, label_text, show
 
 GRADE_KEYS = ("cores", "cpus", "memory", "disk", "numa", "smt", "resources")
 GROUP_KEYS = ("count", "type", "grade", "digest", "network", "requires", "update", "placement")
@@ -244,7 +244,7 @@ def _target(reader: Reader, entry: Mapping[str, Any], path: str, owner: Group, i
     if key not in ids:
         same = sorted(name for other, name in ids if other == key[0])
         what = f"one of {', '.join(same[:8])}" if same else "a group of a known cluster"
-        reader.complain(f"{path}.group", f"{key[0]}/{key[1]} is not known; expected {what}")
+        reader.complain(f"{path}.group", f"{key[0]}/{key[1]} is not known{guess(key[1], same)}; expected {what}")
         return owner.id
     return ids[key]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
@@ -19,6 +20,7 @@ from ...module_utils.sizes import parse_size
 MAX_AMOUNT = 2**50
 MAX_PROBLEMS = 100
 MAX_TEXT = 400
+MAX_WORD = 64
 
 
 class Reader:
@@ -57,7 +59,8 @@ class Reader:
             names = set(known)
             for key in value:
                 if isinstance(key, str) and key not in names:
-                    self.complain(join(path, key), f"unknown key; expected {expected_keys(known)}")
+                    hint = guess(key, names) if len(self.problems) < MAX_PROBLEMS else ""
+                    self.complain(join(path, key), f"unknown key{hint}; expected {expected_keys(names)}")
         return {key: value[key] for key in value if isinstance(key, str)} if wrong else value
 
     def items(self, value: Any, path: str) -> list[Any]:
@@ -131,7 +134,8 @@ class Reader:
         if value is None:
             return default
         if value not in choices:
-            self.complain(path, f"{show(value)} is not known; expected one of {', '.join(choices)}")
+            hint = guess(value, choices)
+            self.complain(path, f"{show(value)} is not known{hint}; expected one of {', '.join(choices)}")
             return default
         return str(value)
 
@@ -140,6 +144,13 @@ class Reader:
         if not is_valid_name(value):
             self.complain(path, f"{show(value)} is not a valid name; {EXPECTED_NAME}")
         return str(value)
+
+
+def guess(value: Any, known: Iterable[str]) -> str:
+    """What a wrong word may have been meant to be; nothing for what is too long for a word."""
+    word = isinstance(value, str) and len(value) <= MAX_WORD
+    near = difflib.get_close_matches(value, sorted(known), n=1) if word else []
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _finite(value: int | float) -> bool:
@@ -163,4 +174,4 @@ def label_text(value: Any) -> str:
     return str(value)
 
 
-__all__ = ["MAX_AMOUNT", "Reader", "expected_keys", "join", "label_text", "show"]
+__all__ = ["MAX_AMOUNT", "Reader", "expected_keys", "guess", "join", "label_text", "show"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.problem import host_problem
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.scope import find_held
 
 from .fleets import instance, running, step
@@ -63,3 +64,41 @@ def test_batches_of_one_group_do_not_hold_each_other():
     steps = [step(0, "apply", "a_db_0"), step(1, "apply", "a_db_1", waits_for=[0])]
     before = [running("a_db_0", "h2"), running("a_db_1")]
     assert list(_held([instance("a_db_0", "update", "h2"), instance("a_db_1", "update")], before, steps)) == ["a_db_0"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "stays", "comes", "fits"),
+    [
+        ({"resources": {"gpus": 2}}, {"gpus": 2}, {"resources": {"gpus": 1}}, False),
+        ({"resources": {"gpus": 3}}, {"gpus": 2}, {"resources": {"gpus": 1}}, True),
+        ({"cpus": 4}, {"cores": 3}, {"cpus": 1.5}, False),
+        ({"cpus": 4}, {"cpus": 2.5}, {"cpus": 1.5}, True),
+        ({"cpus": [{"id": 0}, {"id": 1}]}, {"cpus": 1.5}, {"cores": [1]}, False),
+        # What other fleets hold on the host is part of what it reserves.
+        ({"cpus": 4, "reserved": {"cpus": 0.5}}, {"cpus": 2.5}, {"cpus": 1.5}, False),
+        ({"resources": {"memory": 10}, "reserved": {"memory": 3}}, {"memory": 4}, {"memory": 4}, False),
+        ({"resources": {"memory": 10}, "reserved": {"memory": 2}}, {"memory": 4}, {"memory": 4}, True),
+    ],
+)
+def test_what_a_held_move_still_has_of_any_amount_is_not_given_away(facts, stays, comes, fits):
+    leaving = instance("a_db_0", "move", "h2", from_host="h1")
+    coming = instance("a_web_5", **{"memory": None, **comes})
+    problem = {"hosts": [{"name": "h1", **facts}], "running": [running("a_db_0", "h1", claims=stays)]}
+    held = find_held({"instances": [leaving, coming], "steps": []}, problem, ["h1"])
+    assert list(held) == (["a_db_0"] if fits else ["a_db_0", "a_web_5"])
+
+
+def test_what_other_fleets_hold_is_no_room_for_what_comes():
+    there = {"cpus": [{"id": core} for core in range(4)], "resources": {"memory": 10}}
+    others = [{"name": "b_x_0", "fleet": "b", "claims": {"memory": 3, "cpus": 1}, "cores": []}]
+    host = host_problem("h1", {**there, "others": others})
+    leaving = instance("a_db_0", "move", "h2", from_host="h1")
+    problem = {"hosts": [host], "running": [running("a_db_0", "h1", claims={"memory": 4})]}
+    plan = {"instances": [leaving, instance("a_web_5", memory=4)], "steps": []}
+    assert "has no room for it" in find_held(plan, problem, ["h1"])["a_web_5"]
+
+
+def test_what_waits_in_the_plan_is_held_and_keeps_nobody_from_coming():
+    waiting = instance("a_db_0", "keep", waits="a_db_1 on h9 does not answer, and batch is 1")
+    held = _held([waiting, instance("a_web_5")], [running("a_db_0")])
+    assert held == {"a_db_0": "waits: a_db_1 on h9 does not answer, and batch is 1"}

@@ -356,3 +356,22 @@ def test_the_problem_is_not_changed_by_reading_or_solving_it() -> None:
     problem = sample()
     solve(Problem.from_dict(problem))
     assert problem == sample()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"antiaffinity": []}, "placement.antiaffinity: unknown key (did you mean anti_affinity?); expected one of"),
+        ({"constraint": []}, "placement.constraint: unknown key (did you mean constraints?); expected one of"),
+        ({"mode": "binpak"}, "placement.mode: 'binpak' is not known (did you mean binpack?); expected one of"),
+        ({"affinity": [{"group": "wbe"}]}, "affinity[0].group: acme/wbe is not known (did you mean web?); expected"),
+        ({"spread": [{"maxskew": 1}]}, "spread[0].maxskew: unknown key (did you mean max_skew?); expected one of"),
+        ({"zzz": 1}, "placement.zzz: unknown key; expected one of"),
+    ],
+)
+def test_a_word_that_is_almost_known_is_named(wrong: dict[str, Any], said: str) -> None:
+    problem = sample()
+    problem["clusters"]["acme"]["groups"]["web"]["placement"] = wrong
+    with pytest.raises(InvalidInput) as refused:
+        Problem.from_dict(problem)
+    assert [text for text in refused.value.problems if said in text], refused.value.problems
