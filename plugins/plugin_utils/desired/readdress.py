@@ -151,13 +151,13 @@ def _shortage(network: str, names: list[str]) -> str:
 
 
 def give_reasons(plan: Mapping[str, Any], misaddressed: Mapping[str, str], outdated: Iterable[str]) -> None:
-    """Say of those that get another address why.
+    """Say of those that get another address why, and of those that wait for it.
 
     :param outdated: names of those whose type or grade changed too.
     """
     changed = set(outdated)
     for item in plan["instances"]:
         why = misaddressed.get(item["name"])
-        if why and item["action"] in _PLACED:
+        if why and (item["action"] in _PLACED or item.get("waits")):
             said = [reason for reason in item["reasons"] if reason != _OUTDATED or item["name"] in changed]
             item["reasons"] = [*said, why]

@@ -13,6 +13,7 @@ from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import so
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.diff import draw_diff, summarize
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.folding import fold_unplaced, names_of
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import make_plan
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.readdress import give_reasons
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.refusals import find_refusal
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.scope import find_held
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.work import build_keep, build_ledger, build_steps
@@ -125,3 +126,10 @@ def test_an_update_that_waits_for_a_silent_member_touches_nothing_and_says_so(pa
     assert f"  not now: {', '.join(others)} {sentence}" in draw_diff(planned.plan, held, {}).splitlines()
     remembered = {item["name"]: item["digest"] for item in build_ledger(planned, held)["instances"]}
     assert remembered[others[0]] is None, "what runs is not what is wanted"
+
+
+def test_what_waits_for_another_address_says_so():
+    waiting = instance("acme_db_0", "keep", waits="acme_db_1 on h2 does not answer, and batch is 1")
+    waiting["reasons"] = ["its type or grade changed"]
+    give_reasons({"instances": [waiting]}, {"acme_db_0": "its address 10.1.0.1 is outside the pool"}, [])
+    assert waiting["reasons"] == ["its address 10.1.0.1 is outside the pool"]
