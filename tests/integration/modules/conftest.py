@@ -96,8 +96,9 @@ class Fleet:
 
     def run_in(self, command, index=0, group="web"):
         """What a command in an instance says."""
-        made = self.api.exec_create(f"{self.name}_{group}_{index}", ["/bin/sh", "-c", command])
-        return self.api.exec_start(made["Id"]).decode().strip()
+        # By the engine's own client: the SDK loses what the engine sends in one packet with the head of its answer.
+        words = ["docker", "--host", ENGINE, "exec", f"{self.name}_{group}_{index}", "/bin/sh", "-c", command]
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
     def mine(self):
         """All containers of the fleet, by name."""

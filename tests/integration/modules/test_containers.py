@@ -13,6 +13,7 @@ from ansible_collections.stowage.fleet.plugins.module_utils.container_options im
 from ansible_collections.stowage.fleet.plugins.module_utils.settings import wanted_settings
 
 FULL = {
+    "entrypoint": ["/bin/env", "BERTH=9"],
     "command": ["/bin/sleep", "500"],
     "env": {"ZOO": "1", "PORT": 80},
     "labels": {"team": "blue"},
@@ -45,6 +46,21 @@ FULL = {
     "cpus": 0.25,
 }
 
+# Asks the kernel from inside, one answer a line.
+INSIDE = """cd=$PWD; alias b=/bin/busybox
+b awk '/CapBnd/ {print "rights=" $2}' /proc/1/status
+b awk '/open files/ {print "files=" $4 " " $5}' /proc/1/limits
+echo port=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start)
+b awk '$2 == "/dev/shm" {sub(/.*size=/, ""); sub(/[, ].*/, ""); print "shm=" $0}' /proc/mounts
+echo pids=$(cat /sys/fs/cgroup/pids/pids.max || cat /sys/fs/cgroup/pids.max)
+b awk '$2 == "/" {print "root=" substr($4, 1, 2)}' /proc/mounts
+echo groups=$(id -G)
+echo in=$cd
+echo "names=$(b tr '\\n' ' ' < /etc/resolv.conf)"
+echo "first=$(b tr '\\0' ' ' < /proc/1/cmdline)"
+"""
+NET_ADMIN, NET_RAW, MKNOD = 12, 13, 27
+
 
 def actions(result):
     """{name: action} of a result of the module containers."""
@@ -76,6 +92,14 @@ def test_all_options_reach_the_kernel_and_a_second_run_changes_nothing(fleet):
     assert fleet.run_in("cat /sys/fs/cgroup/memory/memory.limit_in_bytes || cat /sys/fs/cgroup/memory.max") == str(
         32 << 20
     )
+    seen = dict(line.split("=", 1) for line in fleet.run_in(INSIDE).split("\n"))
+    assert bool(int(seen["rights"], 16) & 1 << NET_ADMIN)
+    assert not int(seen.pop("rights"), 16) & (1 << NET_RAW | 1 << MKNOD)
+    assert seen == {
+        "files": "512 1024", "port": "0", "shm": "16384k", "pids": "50", "root": "ro", "groups": "1000 27", "in": "/tmp",
+        "names": "search example.test nameserver 192.0.2.53 options ndots:2 ",
+        "first": "/sbin/docker-init -- /bin/env BERTH=9 /bin/sleep 500",
+    }
     again = only(fleet.containers(fleet.instance(**options)))
     assert (again["action"], again["diff"]) == ("none", {})
     host = fleet.module("host_info", images=[fleet.image, "stowage-test-none:1"])["host"]
