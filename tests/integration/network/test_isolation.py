@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.stowage.fleet.plugins.module_utils.isolation import rules
 
-from .conftest import WIRE_BRIDGE
+from .conftest import METADATA, WIRE_BRIDGE
 from .test_links import lasting
 
 FOREIGN_NETWORK = "10.99.0.0/16"
@@ -71,6 +71,11 @@ AT_A_GLANCE = {(sender, "red_one_0", kind): sender == "red_two_0" for kind in KI
 AT_A_GLANCE.update({("blue_one_0", "blue_two_0", kind): True for kind in KINDS})
 
 
+# What a rule opens from the test on in which clusters come and go: who may come is also asked who it is.
+OPENED = {case: True for one in ("red_one_0", "red_one_1")
+          for case in (("outside", one, "tcp"), ("outside", one, "arp"), (one, "outside", "arp"))}
+
+
 def place(actor):
     """What an actor is: a host, a machine outside, a member of a cluster, or a container without isolation."""
     if actor.kind != "container":
@@ -102,9 +107,9 @@ def wrong(net, table):
     return [f"{' '.join(map(str, case))}: expected {table[case]}" for case in table if happened[case] != table[case]]
 
 
-def check(net):
-    """Compare all there is with the truth."""
-    table = {**expected(net), **CASES}
+def check(net, opened=None):
+    """Compare all there is with the truth, and with what a rule opens beyond it."""
+    table = {**expected(net), **CASES, **(opened or {})}
     assert len(table) > 1200
     found = wrong(net, table)
     assert not found, found
@@ -152,6 +157,9 @@ def test_it_holds_after_a_reboot(net):
             if actor.kind == "container" and actor.host == host:
                 net.wait_listening(actor)
         check(net)
+        # One attacker on the host that was away, by its bridge, and one that takes the name of somebody there.
+        attack_by_container(net, *HOSTILE[1])
+        attack_from_outside(net, *OUTSIDE_ATTACKS[0])
 
 
 def test_a_rule_opens_exactly_what_it_says(net):
@@ -159,6 +167,8 @@ def test_a_rule_opens_exactly_what_it_says(net):
              {"to": FOREIGN_NETWORK, "from_group": "one", "ports": ["icmp"]},
              {"to": "0.0.0.0/0", "from_group": "one", "ports": ["7008/tcp"]},
              {"to": "::/0", "from_group": "one", "ports": ["7008/tcp"]},
+             {"to": net.host_addresses[net.hosts[1]], "from_group": "one", "ports": ["7007/tcp"]},
+             {"to": METADATA[0], "from_group": "one", "ports": ["7007/tcp"]},
              {"from": net.outside_address, "to_group": "one", "ports": ["7007/udp"]},
              {"from": net.actors["outside"].address6, "to_group": "one", "ports": ["7007/udp"]}]
     net.converge({**CLUSTERS, "red": {**CLUSTERS["red"], "allow": rules}})
@@ -188,6 +198,13 @@ def test_a_rule_opens_exactly_what_it_says(net):
         ("red_one_0", "host2", "tcp", 7008): False,
         ("red_one_0", "metadata", "tcp", 7008): False,
         ("red_one_0", "blue_two_0", "tcp", 7008): False,
+        # Two further rules name one of each.
+        ("red_one_0", "host2", "tcp", 7007): True,
+        ("red_one_0", "metadata", "tcp", 7007): True,
+        ("red_one_0", "host2", "udp", 7007): False,
+        ("red_one_0", "metadata", "tcp6", 7007): False,
+        ("red_two_0", "host1", "tcp", 7007): False,
+        ("red_two_0", "metadata", "tcp", 7007): False,
         ("outside", "red_one_0", "udp", 7007): True,
         ("outside", "red_one_0", "udp", 7008): False,
         ("outside", "red_two_0", "udp", 7007): False,
@@ -198,10 +215,13 @@ def test_a_rule_opens_exactly_what_it_says(net):
 
 
 def test_clusters_come_and_go_while_connections_go_on_and_doors_stay_shut(net):
-    # What the test before opened is shut again on the way.
-    net.converge({**CLUSTERS, "extra": {"one": 1, "two": 1}})
-    assert not wrong(net, {**AT_A_GLANCE, **CASES, ("extra_one_0", "extra_two_0", "tcp6"): True})
-    talk = net.actors["red_one_0"].start_talk(net.actors["red_two_0"].address)
+    # What the test before opened is shut again on the way, but for one rule.
+    allow = [{"from": net.outside_address, "to_group": "one", "ports": ["7007/tcp"]}]
+    net.converge({**CLUSTERS, "red": {**CLUSTERS["red"], "allow": allow}, "extra": {"one": 1, "two": 1}})
+    assert not wrong(net, {**AT_A_GLANCE, **CASES, **OPENED, ("extra_one_0", "extra_two_0", "tcp6"): True})
+    # What members say to each other is not tracked, what a rule opens is: its state meets the new tables.
+    talks = [net.actors["red_one_0"].start_talk(net.actors["red_two_0"].address),
+             net.actors["outside"].start_talk(net.actors["red_one_0"].address)]
     opened, done = [], threading.Event()
 
     def knock():
@@ -214,15 +234,15 @@ def test_clusters_come_and_go_while_connections_go_on_and_doors_stay_shut(net):
     knocker = threading.Thread(target=knock)
     knocker.start()
     try:
-        net.converge({**CLUSTERS, "red": {"one": 2, "two": 2}, "extra": {"state": "absent"}})
+        net.converge({**CLUSTERS, "red": {"one": 2, "two": 2, "allow": allow}, "extra": {"state": "absent"}})
     finally:
         done.set()
         knocker.join()
     assert not opened, opened
-    assert talk.ends_well(), "an established connection was cut"
+    assert [talk.ends_well() for talk in talks] == [True, True], "an established connection was cut"
     left = net.sh(net.hosts[0], "cat /var/lib/stowage/network/*.json")
     assert "extra_" not in left
-    check(net)
+    check(net, OPENED)
 
 
 ATTACKS = """
@@ -288,11 +308,19 @@ def link_local(net, host, nic):
 
 
 # Who attacks, whom, in whose name; a member of the attacker's own; and the interface of hosts on that network.
-@pytest.mark.parametrize(("attacker", "target", "peer", "own", "nic"), [
+HOSTILE = [
     ("blue_one_0", "red_two_0", "red_one_0", "blue_two_0", "eth0"),
     ("gray_one_0", "green_two_0", "green_one_0", "gray_two_0", WIRE_BRIDGE),
-])
-def test_a_hostile_container_can_not_pretend_to_be_another(net, attacker, target, peer, own, nic):
+]
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_a_hostile_container_can_not_pretend_to_be_another(net, attack):
+    attack_by_container(net, *attack)
+
+
+def attack_by_container(net, attacker, target, peer, own, nic):
+    """Try all that a container may try, and see that nothing came of it."""
     attacker, target, peer, own = (net.actors[name] for name in (attacker, target, peer, own))
     links = [rules.link_local_of(target.address), *(link_local(net, host, nic) for host in net.hosts)]
     program = ATTACKS
@@ -365,11 +393,20 @@ print("sent")
 """
 
 
-@pytest.mark.parametrize(("target", "peer", "third", "nic", "hosts_nic"), [
+# Whom, in whose name, by way of whom; and the interfaces of that network outside and on hosts.
+OUTSIDE_ATTACKS = [
     ("red_two_0", "red_one_0", "red_one_1", "eth0", "eth0"),
     ("green_two_0", "green_one_0", "green_one_1", "eth1", WIRE_BRIDGE),
-])
-def test_a_machine_outside_can_not_pretend_to_be_a_member(net, target, peer, third, nic, hosts_nic):
+]
+
+
+@pytest.mark.parametrize("attack", OUTSIDE_ATTACKS)
+def test_a_machine_outside_can_not_pretend_to_be_a_member(net, attack):
+    attack_from_outside(net, *attack)
+
+
+def attack_from_outside(net, target, peer, third, nic, hosts_nic):
+    """Send what a machine on the LAN may send, and see that nothing came of it."""
     target, peer, third = (net.actors[name] for name in (target, peer, third))
     outside = net.actors["outside"]
     values = {"nic": nic, "mac": rules.mac_of(target.address), "member": rules.mac_of(peer.address),
@@ -400,7 +437,7 @@ def test_a_container_without_its_filter_does_not_start(net):
     assert "must not start without its packet filter" in net.sh(host, "docker inspect -f '{{.State.Error}}' blue_two_0")
     net.sh(host, f"mv {path}.away {path}; docker start blue_two_0")
     net.wait_listening(net.actors["blue_two_0"])
-    assert not wrong(net, AT_A_GLANCE)
+    assert not wrong(net, {**AT_A_GLANCE, **OPENED})
 
 
 def test_what_the_host_had_of_its_own_stays_and_what_was_removed_leaves_nothing(net):
