@@ -29,7 +29,7 @@ def _complaints(**variables):
         ({"reserved": {"cores": 1.5}}, "reserved.cores", "1.5 is not a number of cores"),
         ({"reserved": {"memory": "lots"}}, "reserved.memory", "'lots' is not a size"),
         ({"reserved": {"gpus": 1}}, "reserved.gpus", "is no resource of this host"),
-        ({"state": "drain"}, "state", "'drain' is not known; expected one of active, cordoned, drained"),
+        ({"state": "drain"}, "state", "'drain' is not known (did you mean drained?); expected one of active"),
     ],
 )
 def test_a_wrong_variable_of_a_host_is_refused_with_its_path(variables, path, words):
