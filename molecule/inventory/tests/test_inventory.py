@@ -45,7 +45,8 @@ def command(*words, **environment):
 def source(fleet, tmp_path_factory):
     """An inventory file that asks the lab's engines."""
     return write(tmp_path_factory.mktemp("inventory"), fleet, keyed_groups=[
-        {"key": "stowage_instance.state", "prefix": "state"}], compose={"owner": "stowage_instance.cluster"})
+        {"key": "stowage_instance.state", "prefix": "state"}], compose={"owner": "stowage_instance.cluster"},
+        groups={"first_ones": "stowage_instance.index == 0"})
 
 
 def write(folder, fleet, *sources, **options):
@@ -71,13 +72,15 @@ def test_hosts_and_containers_are_in_their_groups(fleet, source):
     listed = listing(source)
     assert sorted(listed["fleet_hosts"]["hosts"]) == fleet.hosts
     found = fleet.containers()
+    wanted = fleet.desired("clusters")
     assert sorted(listed["fleet_containers"]["hosts"]) == sorted(found)
+    assert sorted(listed["first_ones"]["hosts"]) == sorted(name for name in found if name.endswith("_0"))
     assert sorted(listed["group_acme_web"]["hosts"]) == [one.name for one in fleet.named("acme_web_")]
     for name, container in found.items():
         cluster, group, _index = name.split("_")
-        zone = fleet.zones[container.host]
+        zone, options = fleet.zones[container.host], wanted[cluster]["groups"][group]
         for of in (f"cluster_{cluster}", f"group_{group}", f"host_{container.host.replace('-', '_')}", f"zone_{zone}",
-                   "state_running"):
+                   f"grade_{options['grade']}", f"type_{options['type']}", "state_running"):
             assert name in listed[of]["hosts"], (name, of)
         variables = listed["_meta"]["hostvars"][name]
         assert variables["owner"] == cluster

@@ -96,7 +96,8 @@ def test_all_options_reach_the_kernel_and_a_second_run_changes_nothing(fleet):
     assert bool(int(seen["rights"], 16) & 1 << NET_ADMIN)
     assert not int(seen.pop("rights"), 16) & (1 << NET_RAW | 1 << MKNOD)
     assert seen == {
-        "files": "512 1024", "port": "0", "shm": "16384k", "pids": "50", "root": "ro", "groups": "1000 27", "in": "/tmp",
+        "files": "512 1024", "port": "0", "shm": "16384k", "pids": "50", "root": "ro",
+        "groups": "1000 27", "in": "/tmp",
         "names": "search example.test nameserver 192.0.2.53 options ndots:2 ",
         "first": "/sbin/docker-init -- /bin/env BERTH=9 /bin/sleep 500",
     }
