@@ -26,7 +26,7 @@ class Host:
         self.notes = dict.fromkeys(self.files, "same")
         monkeypatch.setattr(converge.specs, "read", lambda ident, *_folder: self.files.get(ident))
         monkeypatch.setattr(converge.specs, "read_links", lambda ident: None)
-        monkeypatch.setattr(converge.specs, "loaded", lambda ident: self.notes.get(ident))
+        monkeypatch.setattr(converge.specs, "loaded", self.notes.get)
         monkeypatch.setattr(converge.specs, "unnote_loaded", lambda ident: self.notes.pop(ident, None))
         monkeypatch.setattr(converge.specs, "note_loaded", self.notes.__setitem__)
         monkeypatch.setattr(converge.specs, "write", lambda ident, spec, folder: self.files.update({ident: spec}))
