@@ -342,7 +342,7 @@ def test_bad_input_is_refused_with_all_complaints_and_their_paths(fleet):
         "shm_size: '12q'",
         "health: interval: 'soon'",
         "instances[1] (other).name: expected",
-        "env: A: True",
+        "env: A is a bool; expected strings",
         "labels: stowage.fleet is reserved",
     ):
         assert words in result["msg"]
