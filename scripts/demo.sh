@@ -16,8 +16,10 @@ cat <<EOF
 The fleet is up, and two tenants run on it. Now you:
 
   source .venv/bin/activate
-  ansible-playbook -i $inventory stowage.fleet.scale -e cluster=acme -e group=web -e count=4    # scale, then look again
-  ansible-playbook -i $inventory stowage.fleet.map
-  ansible-playbook -i $inventory stowage.fleet.site --check --diff    # what the next run would change, and why
-  make lab-down$([ "$LAB" = lab ] || echo " LAB=$LAB")                                                   # takes it all away
+  # Scale, see what that changes, and look again:
+  ansible-playbook -i $inventory stowage.fleet.scale stowage.fleet.map --diff -e cluster=acme -e group=web -e count=4
+  # What the next run would change, and why:
+  ansible-playbook -i $inventory stowage.fleet.site --check --diff
+  # Take it all away:
+  make lab-down$([ "$LAB" = lab ] || echo " LAB=$LAB")
 EOF
