@@ -16,8 +16,8 @@ cat <<EOF
 The fleet is up, and two tenants run on it. Now you:
 
   source .venv/bin/activate
-  # Scale, see what that changes, and look again:
-  ansible-playbook -i $inventory stowage.fleet.scale stowage.fleet.map --diff -e cluster=acme -e group=web -e count=4
+  # Scale, see what that changes, and the new map:
+  ansible-playbook -i $inventory stowage.fleet.scale --diff -e cluster=acme -e group=web -e count=4
   # What the next run would change, and why:
   ansible-playbook -i $inventory stowage.fleet.site --check --diff
   # Take it all away:
