@@ -11,10 +11,12 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
     Key,
     Placed,
     World,
-    address_complaints,
     host_complaints,
     offenders,
     rule_complaints,
+)
+from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_addresses import (
+    address_complaints,
 )
 
 ACTIONS = {"keep", "create", "update", "move", "start", "stop", "remove", "unknown", "foreign"}

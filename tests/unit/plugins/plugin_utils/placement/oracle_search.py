@@ -18,8 +18,8 @@ from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement
     eligible,
     hard,
     offenders,
-    ranges,
 )
+from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_addresses import ranges
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_plan import as_running
 
 # More than a small problem has instances: what runs and has no place weighs more than all new ones.
