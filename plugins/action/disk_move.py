@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves disks to the host of the task: makes the ways to both hosts, and has ``plugin_utils/carry`` do the work."""
+"""Moves disks to the host of the task: makes the ways to both hosts, and has ``plugin_utils/remote`` do the work."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.sizes import parse_size
 from ansible_collections.stowage.fleet.plugins.module_utils.disks.pool import DEFAULT_POOL
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
-from ansible_collections.stowage.fleet.plugins.module_utils.sizes import parse_size
-from ansible_collections.stowage.fleet.plugins.plugin_utils.carry import Place, carry, make_room
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
-from ansible_collections.stowage.fleet.plugins.plugin_utils.reach import Reach, reach
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.values import plain
+from ansible_collections.stowage.fleet.plugins.plugin_utils.remote.disk_transfer import Place, carry, make_room
+from ansible_collections.stowage.fleet.plugins.plugin_utils.remote.reach import Reach, reach
 
 ARGUMENTS = {
     "operation": {"type": "str", "choices": ["reserve", "carry", "recall", "forget"], "required": True},

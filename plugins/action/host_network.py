@@ -11,12 +11,12 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import InvalidInput
 from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import DEFAULT_GROUP, refusal
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.complaints import Complaints
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.host_side import for_host
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import read_networks
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.complaints import Complaints
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.host_side import for_host
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.networks import read_networks
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.values import plain
 
 MODULE = "stowage.fleet.host_network"
 UNDO_AFTER = 60

@@ -11,9 +11,9 @@ import os
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.stowage.fleet.plugins.module_utils.base_image_archive import read_if_sound
-from ansible_collections.stowage.fleet.plugins.module_utils.base_image_store import ImageStore
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.image_build.archive import read_if_sound
+from ansible_collections.stowage.fleet.plugins.module_utils.image_build.store import ImageStore
 from ansible_collections.stowage.fleet.plugins.modules.image_load import ARGUMENTS
 
 

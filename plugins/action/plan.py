@@ -16,29 +16,33 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import stringc
 from ansible.utils.display import Display
 
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput, StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import InvalidInput, StowageError
 from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import Fleet, read_and_check, refusal, solve
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired import images
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.changes import find_changes
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.diff import draw_diff, summarize
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.fleet_map import draw_map
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.networks import for_engines
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import Planned, make_plan
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.policies import build_policies
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.refusals import find_refusal
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.scope import find_held
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.state import Desired
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.travel import (
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.apply.deferral import find_held
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.apply.disk_moves import (
     Travel,
     Travels,
     disks_to_remember,
     find_travels,
 )
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.types import needs_of
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.verify import find_differences
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.work import build_keep, build_ledger, build_steps
-from ansible_collections.stowage.fleet.plugins.plugin_utils.observer import observe
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.apply.host_tasks import (
+    build_keep,
+    build_ledger,
+    build_steps,
+)
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.apply.policies import build_policies
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.plan import images
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.plan.planning import Planned, make_plan
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.networks import for_engines
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.state import Desired
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.types import needs_of
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.values import plain
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.report.changes import find_changes
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.report.diff import draw_diff, summarize
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.report.fleet_map import draw_map
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.report.refusals import find_refusal
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.report.verify import find_differences
+from ansible_collections.stowage.fleet.plugins.plugin_utils.remote.observer import observe
 from ansible_collections.stowage.fleet.plugins.plugin_utils.rendering import Renderer
 
 ARGUMENTS = {

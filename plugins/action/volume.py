@@ -18,8 +18,8 @@ from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.stowage.fleet.plugins.module_utils.common.sizes import human_size
 from ansible_collections.stowage.fleet.plugins.module_utils.disks.pool import DEFAULT_POOL
-from ansible_collections.stowage.fleet.plugins.module_utils.sizes import human_size
 
 display = Display()
 # Seconds: a job that runs longer than a week is one that hangs.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of every module that talks to a Docker engine; their argument spec is in module_utils/engine.py."""
+"""Options of every module that talks to a Docker engine; their argument spec is in module_utils/engine/client.py."""
 
 from __future__ import annotations
 

@@ -77,12 +77,12 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
 from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import first_line, read_and_check, solve
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.folding import fold_unplaced
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.planning import make_plan
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.values import plain
-from ansible_collections.stowage.fleet.plugins.plugin_utils.observer import observe
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.plan.folding import fold_unplaced
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.plan.planning import make_plan
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.values import plain
+from ansible_collections.stowage.fleet.plugins.plugin_utils.remote.observer import observe
 from ansible_collections.stowage.fleet.plugins.plugin_utils.rendering import Renderer
 
 # How to reach a host; what else the sources say of it stays with them.

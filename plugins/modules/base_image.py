@@ -317,8 +317,8 @@ built:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.base_image_build import run
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.image_build.build import run
 
 FILE_OPTIONS = {
     "dest": {"type": "str", "required": True},

@@ -330,9 +330,9 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.container_spec import MODULE_SPEC, without_env
-from ansible_collections.stowage.fleet.plugins.module_utils.converge import converge_host
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.containers.argspec import MODULE_SPEC, without_env
+from ansible_collections.stowage.fleet.plugins.module_utils.containers.run import converge_host
 
 
 def main():

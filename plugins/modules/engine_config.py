@@ -90,10 +90,10 @@ validated:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.engine_config import converge
-from ansible_collections.stowage.fleet.plugins.module_utils.engine_service import EngineService
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
-from ansible_collections.stowage.fleet.plugins.module_utils.files import runner
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.files import runner
+from ansible_collections.stowage.fleet.plugins.module_utils.engine.config import converge
+from ansible_collections.stowage.fleet.plugins.module_utils.engine.service import EngineService
 
 
 def main():

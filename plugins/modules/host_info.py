@@ -171,8 +171,8 @@ host:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
-from ansible_collections.stowage.fleet.plugins.module_utils.host_facts import HOST_INFO_SPEC, observe
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.observation.facts import HOST_INFO_SPEC, observe
 
 
 def main():

@@ -99,9 +99,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
-from ansible_collections.stowage.fleet.plugins.module_utils.files import runner
-from ansible_collections.stowage.fleet.plugins.module_utils.host_network.change import change, confirm, look
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.files import runner
+from ansible_collections.stowage.fleet.plugins.module_utils.network.host.change import change, confirm, look
 
 MANAGERS = ["auto", "networkd", "networkmanager", "ifupdown", "none"]
 NETWORK_SPEC = {

@@ -100,8 +100,8 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.base_image_store import ImageStore
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.image_build.store import ImageStore
 
 SOCKET = "unix:///var/run/docker.sock"
 ARGUMENTS = {

@@ -137,11 +137,11 @@ program:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.engine import ENGINE_SPEC
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
-from ansible_collections.stowage.fleet.plugins.module_utils.isolation.converge import converge_isolation
-from ansible_collections.stowage.fleet.plugins.module_utils.isolation.policy import POLICY_SPEC
-from ansible_collections.stowage.fleet.plugins.module_utils.isolation.program import install
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.containers.filters import converge_isolation
+from ansible_collections.stowage.fleet.plugins.module_utils.engine.client import ENGINE_SPEC
+from ansible_collections.stowage.fleet.plugins.module_utils.network.filter.policy import POLICY_SPEC
+from ansible_collections.stowage.fleet.plugins.module_utils.network.runtime.program import install
 
 
 def main():

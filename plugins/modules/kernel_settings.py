@@ -93,8 +93,8 @@ skipped_parameters:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.files import runner
-from ansible_collections.stowage.fleet.plugins.module_utils.kernel import Kernel, Settings
+from ansible_collections.stowage.fleet.plugins.module_utils.common.files import runner
+from ansible_collections.stowage.fleet.plugins.module_utils.host.kernel import Kernel, Settings
 
 
 def main():

@@ -83,8 +83,8 @@ notes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import MissingDependency
-from ansible_collections.stowage.fleet.plugins.module_utils.lab_machine import describe
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import MissingDependency
+from ansible_collections.stowage.fleet.plugins.module_utils.lab.machine import describe
 
 
 def main():

@@ -94,10 +94,10 @@ leases:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.stowage.fleet.plugins.module_utils.engine import ENGINE_SPEC
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
-from ansible_collections.stowage.fleet.plugins.module_utils.links.converge import converge_link
-from ansible_collections.stowage.fleet.plugins.module_utils.links.wanted import LINK_SPEC
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.engine.client import ENGINE_SPEC
+from ansible_collections.stowage.fleet.plugins.module_utils.network.links.converge import converge_link
+from ansible_collections.stowage.fleet.plugins.module_utils.network.links.wanted import LINK_SPEC
 
 
 def main():

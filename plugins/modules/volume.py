@@ -265,6 +265,7 @@ strays:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
 from ansible_collections.stowage.fleet.plugins.module_utils.disks.options import (
     argument_spec,
     settings_from,
@@ -272,7 +273,6 @@ from ansible_collections.stowage.fleet.plugins.module_utils.disks.options import
 )
 from ansible_collections.stowage.fleet.plugins.module_utils.disks.program import install
 from ansible_collections.stowage.fleet.plugins.module_utils.disks.runner import converge
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
 
 
 def main():

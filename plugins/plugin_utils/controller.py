@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..module_utils.errors import InvalidInput, StowageError
-from .desired.complaints import Complaints
-from .desired.host_side import reserve
-from .desired.hosts import VARIABLES as HOST_VARIABLES
-from .desired.hosts import check_hosts
-from .desired.options import check_types
-from .desired.planning import check_rules
-from .desired.state import VARIABLES, Desired, read_desired
-from .desired.values import Render, fill, plain, typed
+from ..module_utils.common.errors import InvalidInput, StowageError
+from .desired.plan.options import check_types
+from .desired.plan.planning import check_rules
+from .desired.read.complaints import Complaints
+from .desired.read.host_side import reserve
+from .desired.read.hosts import VARIABLES as HOST_VARIABLES
+from .desired.read.hosts import check_hosts
+from .desired.read.state import VARIABLES, Desired, read_desired
+from .desired.read.values import Render, fill, plain, typed
 from .inventory_sources import find_namesakes
 
 DEFAULT_GROUP = "fleet"

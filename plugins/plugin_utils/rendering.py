@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
-from ..module_utils.errors import StowageError
+from ..module_utils.common.errors import StowageError
 
 
 class TemplateFailed(StowageError):

@@ -17,9 +17,9 @@ import os
 import shutil
 import subprocess
 
+from ..common.files import write_bytes
 from . import copies, filesystems, progress
 from .errors import DiskError
-from .pool import write_durably
 
 _COMPRESSORS = {".zst": "zstd -T0 -3", ".gz": "gzip -1"}
 
@@ -49,7 +49,7 @@ def back_up(pool, record, path, mounted):
                    os.path.basename(notes), os.path.basename(image)]
         digest = _write_through(command, path, name)
         line = f"{digest}  {os.path.basename(path)}\n"
-        write_durably(f"{path}.sha256", line.encode())
+        write_bytes(f"{path}.sha256", line.encode())
         os.rename(f"{path}.part", path)
     finally:
         for leftover in (image, notes, f"{path}.part"):

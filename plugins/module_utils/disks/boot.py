@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 
-from ..errors import StowageError
+from ..common.errors import StowageError
 from .decide import Wanted
 from .pool import ATTACHED, DEFAULT_POOL
 from .runner import Settings, converge, list_volumes

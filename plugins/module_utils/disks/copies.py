@@ -18,10 +18,11 @@ import os
 import subprocess
 import sys
 
-from ..sizes import human_size
+from ..common.files import sync_folder, write_bytes
+from ..common.sizes import human_size
 from . import kernel, progress
 from .errors import DiskError
-from .pool import now, sync_folder, write_durably
+from .pool import now
 from .stream import data_ranges
 
 CHUNK = 1 << 20
@@ -206,7 +207,7 @@ def take_snapshot(pool, name, snapshot, mounted):
     try:
         checksum = consistent_copy(pool, name, working, mounted)
         kept = {"created_at": now(), "sha256": checksum}
-        write_durably(path[:-4] + ".json", json.dumps(kept).encode() + b"\n")
+        write_bytes(path[:-4] + ".json", json.dumps(kept).encode() + b"\n")
         os.rename(working, path)
     finally:
         with contextlib.suppress(FileNotFoundError):

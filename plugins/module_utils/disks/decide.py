@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from ..sizes import human_size
+from ..common.sizes import human_size
 from .errors import DiskError
 from .mkfs import FILESYSTEMS, MINIMUM_SIZE, rounded_size
 from .pool import ATTACHED, INCOMING, LEAVING, MOVED, NAME, RELEASED, SNAPSHOT_NAME

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..errors import HostError, InvalidInput
+from ..common.errors import HostError, InvalidInput
 
 
 class DiskError(HostError):

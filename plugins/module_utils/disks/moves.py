@@ -22,12 +22,13 @@ import os
 import sys
 import uuid
 
-from ..errors import StowageError
-from ..sizes import human_size
+from ..common.errors import StowageError
+from ..common.files import sync_folder, write_bytes
+from ..common.sizes import human_size
 from . import copies, stream
 from .decide import Wanted
 from .errors import DiskError
-from .pool import ATTACHED, INCOMING, LEAVING, MOVED, RELEASED, empty_record, now, sync_folder, write_durably
+from .pool import ATTACHED, INCOMING, LEAVING, MOVED, RELEASED, empty_record, now
 from .runner import Settings, converge, promised_in
 
 _CARRIED = ("name", "instance", "fleet", "path", "size", "fs", "uuid", "created_at", "owner", "group", "mode",
@@ -280,7 +281,7 @@ def _commit(settings, name, offered):
         if file["key"]:
             final = copies.snapshot_path(pool, name, file["key"])
             kept = {"created_at": file["created_at"], "sha256": offered["digests"][file["key"]]}
-            write_durably(final[:-4] + ".json", json.dumps(kept).encode() + b"\n")
+            write_bytes(final[:-4] + ".json", json.dumps(kept).encode() + b"\n")
             os.rename(_working_snapshot(pool, name, file["key"]), final)
     sync_folder(pool.snapshots)
     os.rename(pool.incoming_image(name), pool.image(name))
@@ -301,7 +302,7 @@ def _install_stream(pool):
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as handle:
         if handle.read() == source:
             return
-    write_durably(path, source)
+    write_bytes(path, source)
 
 
 def answer(command, text):

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ..errors import InvalidInput
-from ..sizes import parse_size
+from ..common.errors import InvalidInput
+from ..common.sizes import parse_size
 from .decide import STATES, Wanted
 from .mkfs import FILESYSTEMS
 from .pool import DEFAULT_POOL

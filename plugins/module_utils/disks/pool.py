@@ -16,8 +16,9 @@ import json
 import os
 import re
 
-from ..lock import hold
-from ..sizes import human_size
+from ..common.files import write_bytes
+from ..common.sizes import human_size
+from ..host.lock import hold
 from .errors import DiskError, PoolFull
 
 DEFAULT_POOL = "/var/lib/stowage/pool"
@@ -52,29 +53,6 @@ def age_days(moment, today=None):
         return 0.0
     today = today or datetime.datetime.now(datetime.timezone.utc)
     return (today - then).total_seconds() / 86400
-
-
-def sync_folder(path):
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_durably(path, data, mode=0o600):
-    """Replace the file at ``path`` by ``data`` (bytes): after a crash it holds the old content or the new one."""
-    temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        os.fchmod(descriptor, mode)  # the umask is not asked
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, path)
-    sync_folder(os.path.dirname(path))
 
 
 def empty_record(name):
@@ -177,7 +155,7 @@ class Pool:
     def write_record(self, record):
         """Write a record durably."""
         data = json.dumps(record, sort_keys=True, indent=1).encode() + b"\n"
-        write_durably(self.record(record["name"]), data)
+        write_bytes(self.record(record["name"]), data)
 
     def remove_record(self, name):
         """Forget a volume."""

@@ -9,10 +9,10 @@ import concurrent.futures
 import os
 import traceback
 
-from ..errors import InvalidInput, StowageError
+from ..common.errors import InvalidInput, StowageError
+from ..host.mounts import mounts_below
 from . import copies, filesystems, loop_supply, progress
 from .decide import Seen, decide
-from .kernel import mounts_below
 from .mkfs import Maker
 from .pool import ATTACHED, DEFAULT_POOL, INCOMING, RELEASED, Budget, Pool
 from .sight import Sight

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
+from ..host.mounts import mounts_below
 from . import filesystems, kernel
 from .decide import Seen
 from .errors import DiskError
@@ -31,7 +32,7 @@ class Sight:
     @classmethod
     def look(cls, pool):
         """Look now."""
-        return cls(pool, kernel.bound_loops(), kernel.mounts_below(pool.mounts))
+        return cls(pool, kernel.bound_loops(), mounts_below(pool.mounts))
 
     def loops_of(self, image):
         """Return the loop devices bound to an image."""

@@ -21,9 +21,10 @@ import pwd
 import stat
 import time
 
+from ..common.files import sync_folder
 from . import archive, copies, filesystems, kernel, progress
 from .errors import DamagedVolume, DiskError, VolumeBusy
-from .pool import ATTACHED, RELEASED, empty_record, now, sync_folder
+from .pool import ATTACHED, RELEASED, empty_record, now
 
 DEFAULT_OPTIONS = ["noatime", "nodev", "nosuid"]
 REPAIR_MODES = ("none", "safe", "force")

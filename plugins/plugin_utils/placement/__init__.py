@@ -9,8 +9,8 @@ The dicts are plain JSON; docs/problem.schema.json and docs/plan.schema.json des
 
 from __future__ import annotations
 
-from .model import Problem
-from .plan import Plan
 from .planner import solve
+from .read.parse import Problem
+from .result.plan import Plan
 
 __all__ = ["Plan", "Problem", "solve"]

@@ -268,14 +268,3 @@ class Problem:
     options: Options
     disks: Disks
     source: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Problem:
-        """Check a problem (plain JSON, see docs/problem.schema.json) and lay it out.
-
-        :raises InvalidInput: with *all* complaints, each a sentence that starts with the path of the value.
-        :raises MissingDependency: where NumPy is not installed.
-        """
-        from .parse import parse_problem
-
-        return parse_problem(data)

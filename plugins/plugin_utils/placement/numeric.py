@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...module_utils.errors import MissingDependency
+from ...module_utils.common.errors import MissingDependency
 
 if TYPE_CHECKING:
     import numpy as np

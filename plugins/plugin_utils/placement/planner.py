@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .address_room import addresses_left
-from .conflict import conflict
-from .draft import Draft, Fates, Slot
-from .exact import HAS_ORTOOLS
-from .fates import Verdict, as_good, cost_of, decide
-from .finish import finish
-from .improve import improve, worth_improving
 from .model import Claims, Problem
-from .plan import Plan
-from .rebalance import rebalance
-from .relax import add_relaxations
-from .settle import (
+from .result.conflict import conflict
+from .result.finish import finish
+from .result.plan import Plan
+from .result.relax import add_relaxations
+from .search.address_room import addresses_left
+from .search.draft import Draft, Fates, Slot
+from .search.exact import HAS_ORTOOLS
+from .search.exact_decisions import Verdict, as_good, cost_of, decide
+from .search.heuristic import (
     back_to_its_disk,
     begin,
     evictions,
@@ -31,6 +29,8 @@ from .settle import (
     stay,
     update_slots,
 )
+from .search.improve import improve, worth_improving
+from .search.rebalance import rebalance
 
 # Up to this size, what can't be placed is proven to have no place.
 EXACT_HOSTS, EXACT_INSTANCES = 20, 200

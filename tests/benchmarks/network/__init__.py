@@ -30,9 +30,9 @@ from collections.abc import Iterator
 from statistics import median
 from types import SimpleNamespace
 
-from ansible_collections.stowage.fleet.plugins.module_utils.isolation import rules
-from ansible_collections.stowage.fleet.plugins.module_utils.isolation.policy import Policy
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.policies import build_policies
+from ansible_collections.stowage.fleet.plugins.module_utils.network.filter import rules
+from ansible_collections.stowage.fleet.plugins.module_utils.network.filter.policy import Policy
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.apply.policies import build_policies
 from benchmarks.measure import Measurement, median_seconds
 
 ISOLATED = False

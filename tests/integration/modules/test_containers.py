@@ -9,8 +9,8 @@ import docker.errors
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.stowage.fleet.plugins.module_utils.container_options import INSTANCE_SPEC
-from ansible_collections.stowage.fleet.plugins.module_utils.settings import wanted_settings
+from ansible_collections.stowage.fleet.plugins.module_utils.containers.options import INSTANCE_SPEC
+from ansible_collections.stowage.fleet.plugins.module_utils.observation.settings import wanted_settings
 
 FULL = {
     "entrypoint": ["/bin/env", "BERTH=9"],

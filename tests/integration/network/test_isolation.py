@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from ansible_collections.stowage.fleet.plugins.module_utils.isolation import rules
+from ansible_collections.stowage.fleet.plugins.module_utils.network.filter import rules
 
 from .conftest import METADATA, WIRE_BRIDGE
 from .test_links import lasting

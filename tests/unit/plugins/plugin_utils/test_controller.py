@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
 from ansible_collections.stowage.fleet.plugins.plugin_utils.controller import Fleet
 
 

@@ -11,10 +11,11 @@ import subprocess
 
 import pytest
 
-from ansible_collections.stowage.fleet.plugins.module_utils.disks import copies, ext4, kernel, mkfs, program
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import LockHeld
+from ansible_collections.stowage.fleet.plugins.module_utils.disks import copies, ext4, mkfs, program
 from ansible_collections.stowage.fleet.plugins.module_utils.disks.errors import DiskError, PoolFull
 from ansible_collections.stowage.fleet.plugins.module_utils.disks.pool import Budget, Pool, age_days, empty_record
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import LockHeld
+from ansible_collections.stowage.fleet.plugins.module_utils.host import mounts
 
 E2FSCK = shutil.which("e2fsck", path="/usr/sbin:/sbin:/usr/bin:/bin")
 
@@ -79,7 +80,7 @@ def test_the_checksum_of_a_copy_is_that_of_its_content_not_of_its_holes(tmp_path
 
 def test_mountinfo_is_read_with_its_escapes_and_file_system_options():
     line = "36 35 7:3 / /var/lib/a\\040b rw,noatime shared:1 master:2 - ext4 /dev/loop3 rw,emergency_ro"
-    found, = kernel.parse_mountinfo(line)
+    found, = mounts.parse_mountinfo(line)
     assert (found.device, found.target, found.fstype, found.super_options) == (
         (7, 3), "/var/lib/a b", "ext4", ["rw", "emergency_ro"])
 

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import StowageError
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.complaints import Complaints
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.state import read_desired
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.complaints import Complaints
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.state import read_desired
 
 
 def render(text, variables=None):

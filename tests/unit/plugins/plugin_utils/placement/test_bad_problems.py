@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.stowage.fleet.plugins.module_utils.errors import InvalidInput
+from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import InvalidInput
 from ansible_collections.stowage.fleet.plugins.plugin_utils.placement import Problem, solve
 
 MIB = 2**20

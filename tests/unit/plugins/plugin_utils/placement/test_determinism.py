@@ -230,7 +230,7 @@ def test_a_busy_machine_makes_the_same_plan() -> None:
 
 
 def test_a_search_that_the_clock_stopped_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.stowage.fleet.plugins.plugin_utils.placement import exact, improve
+    from ansible_collections.stowage.fleet.plugins.plugin_utils.placement.search import exact, improve
 
     stopped = "was stopped by the clock: on a faster machine the plan may be another"
     assert not solve(Problem.from_dict(packed(0.1))).notes
