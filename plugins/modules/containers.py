@@ -104,6 +104,12 @@ options:
         type: list
         elements: str
         default: []
+      digests:
+        description:
+          - A digest of each cluster's part, and of the rest as C(:common). A part that the host remembers with the same
+            digest need not be given again; what is given is remembered.
+        type: dict
+        default: {}
   prune_networks:
     description: Remove networks of this fleet that O(networks) does not list and that no container uses.
     type: bool
@@ -131,7 +137,7 @@ options:
     type: bool
     default: false
   ledger:
-    description: What the ledger keeps beside the plan's numbers, usually C(instances) and C(hosts). Used by O(claim).
+    description: What the ledger keeps beside the plan's numbers, see docs/architecture.md. Used by O(claim).
     type: dict
     default: {}
   by:
@@ -154,6 +160,11 @@ options:
   keep_disks:
     description:
       - Of what O(remove) names, those whose disks are kept whatever O(release_disks) says, for they move elsewhere.
+    type: list
+    elements: str
+    default: []
+  keep_instances:
+    description: Names of instances whose disks are not deleted for their age.
     type: list
     elements: str
     default: []
@@ -197,6 +208,28 @@ options:
     description: Seconds to wait for that, after the last one was started.
     type: int
     default: 120
+  wait_groups:
+    description:
+      - Lists of names of instances. Once all of one list run and are healthy, the others are not waited for any longer.
+      - Those are returned as RV(containers[].waiting), and waited for again when they are given again.
+    type: list
+    elements: list
+    default: []
+  wait_patience:
+    description: Seconds after which those that are not healthy yet are returned as RV(containers[].waiting).
+    type: float
+  filters:
+    description:
+      - Whether packet filters of containers that run here are brought to O(isolation) too.
+      - V(changed) looks only at those whose text changes, V(all) also at whether the kernel still has them.
+    type: str
+    choices: [none, changed, all]
+    default: none
+  observe:
+    description: Whether to return what runs here now, as RV(host).
+    type: str
+    choices: [never, changed, always]
+    default: never
   lock_timeout:
     description: Seconds to wait for somebody else who works on this host.
     type: int
@@ -273,6 +306,9 @@ containers:
     failed:
       description: Whether it failed.
       type: bool
+    waiting:
+      description: Whether it was left before it was known to be healthy; see O(wait_groups) and O(wait_patience).
+      type: bool
     msg:
       description: Why it was changed, or how it failed.
       type: str
@@ -296,6 +332,10 @@ volumes:
   returned: always
   type: list
   elements: dict
+host:
+  description: C(containers) and C(volumes) of this host as M(stowage.fleet.host_info) returns them.
+  returned: when O(observe) asks for it
+  type: dict
 networks:
   description: What was done to networks, one entry each.
   returned: always
@@ -333,6 +373,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stowage.fleet.plugins.module_utils.common.errors import StowageError
 from ansible_collections.stowage.fleet.plugins.module_utils.containers.argspec import MODULE_SPEC, without_env
 from ansible_collections.stowage.fleet.plugins.module_utils.containers.run import converge_host
+from ansible_collections.stowage.fleet.plugins.module_utils.engine.client import Engine
+from ansible_collections.stowage.fleet.plugins.module_utils.observation.facts import see_again
 
 
 def main():
@@ -347,6 +389,8 @@ def main():
         module.fail_json(msg=error.message, containers=[], networks=[], volumes=[], claimed=0, seconds=0.0)
     if not module._diff:
         result.pop("diff", None)
+    if wanted["observe"] == "always" or (wanted["observe"] == "changed" and result["changed"]):
+        result["host"] = see_again(wanted, Engine(wanted["docker_host"], wanted["engine_timeout"]))
     for text in result.pop("warnings", []):
         module.warn(text)
     if result.get("failed"):

@@ -50,6 +50,12 @@ options:
         type: list
         elements: str
         default: []
+      digests:
+        description:
+          - A digest of each cluster's part, and of the rest as C(:common). A part that the host remembers with the same
+            digest need not be given again; what is given is remembered.
+        type: dict
+        default: {}
   only_changed:
     description:
       - Look at those containers only whose filter is to be another than what was loaded last. What somebody else did to

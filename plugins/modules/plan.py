@@ -25,14 +25,13 @@ options:
   operation:
     description:
       - V(check) reads the desired state and refuses a wrong one. It needs no observation.
-      - V(plan) plans. What it returns holds the environment of containers, so callbacks get none of it; errors are
-        shown, and the registered variable holds all.
-      - V(show) shows a plan, as a diff too, without what containers are told. In check mode it says C(changed) when the
-        plan changes something.
-      - V(verify) compares observations with a plan, and fails naming each difference.
+      - V(plan) plans, shows the plan (as a diff where one is asked for), and puts what each host has to do where
+        M(stowage.fleet.apply) finds it. In check mode it says C(changed) when the plan changes something.
+      - V(conclude) says what was not done, draws the fleet, and fails where what runs is not as planned, naming each
+        difference.
       - V(map) draws the fleet.
     type: str
-    choices: [check, plan, show, verify, map]
+    choices: [check, plan, conclude, map]
     default: plan
   cluster:
     description: Cluster of the group whose count is given by O(count).
@@ -51,15 +50,13 @@ options:
       - The variable C(stowage_fleet), or V(fleet), if not set.
     type: str
   observed:
-    description: Name of the variable in which each host has the registered result of M(stowage.fleet.host_info).
+    description:
+      - Name of the variable in which each host has the registered result of M(stowage.fleet.host_info), where
+        M(stowage.fleet.observe) was not used.
     type: str
     default: stowage_observed
-  planned:
-    description: Name of the variable that holds the registered plan, for O(operation=show) and O(operation=verify).
-    type: str
-    default: stowage_plan
   topology:
-    description: Host label that O(operation=map) groups hosts by.
+    description: Host label that the map groups hosts by.
     type: str
     default: zone
   pull:
@@ -74,11 +71,14 @@ options:
     type: list
     elements: str
     default: []
+  to:
+    description: File on the controller that the whole plan is written to, as JSON; see C(docs/architecture.md).
+    type: path
 extends_documentation_fragment:
   - stowage.fleet.attributes
 attributes:
   check_mode:
-    details: Nothing is touched in any mode. In check mode RV(ignore:changed) of O(operation=show) says whether the plan
+    details: Nothing is touched in any mode. In check mode RV(ignore:changed) of O(operation=plan) says whether the plan
       changes something.
   diff_mode:
     details: Names every change, and what an update changes inside a container. Values of variables are not shown.
@@ -89,7 +89,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Observe every host
-  stowage.fleet.host_info:
+  stowage.fleet.observe:
     labels: "{{ stowage_host_labels }}"
   register: stowage_observed
 
@@ -107,12 +107,11 @@ EXAMPLES = r"""
   run_once: true
   diff: true
 
-- name: See what five instances would look like
+- name: Write the plan to a file
   stowage.fleet.plan:
-    operation: show
+    to: plan.json
   run_once: true
   check_mode: true
-  diff: true
 """
 
 RETURN = r"""
@@ -134,73 +133,46 @@ images:
   elements: str
 changes:
   description: Whether applying the plan changes something.
-  returned: O(operation=plan) and O(operation=show)
+  returned: O(operation=plan)
   type: bool
-drawn:
-  description: The diff as text, where one was asked for.
+workers:
+  description: The hosts that have work in the plan's waves, each between blanks.
   returned: O(operation=plan)
   type: str
-plan:
-  description: The plan as the planner returned it, see C(docs/architecture.md).
-  returned: O(operation=plan) and O(operation=show)
-  type: dict
-steps:
-  description: What has to be done, in order.
+waves:
+  description: What is done at once, in order.
   returned: O(operation=plan)
   type: list
   elements: dict
   contains:
     index:
-      description: Number of the step, from 0.
+      description: Number of the wave, from 0.
       type: int
-    name:
-      description: The step as an operator would say it.
-      type: str
-      sample: Start group zookeeper of acme
-    kind:
-      description: Whether it removes or creates.
-      type: str
-    instances:
-      description: Names of the instances that it works on.
+    steps:
+      description: What is done, as an operator would say it.
       type: list
       elements: str
-    waits_for:
-      description: Numbers of the steps that must be done first.
-      type: list
-      elements: int
+      sample: [Start group zookeeper of acme]
     hosts:
-      description: For each host C(instances) and C(remove), as M(stowage.fleet.containers) takes them.
-      type: dict
-keep:
-  description: For each host of the play what stays there, as M(stowage.fleet.containers) takes it.
-  returned: O(operation=plan)
-  type: dict
+      description: How many hosts take part in it.
+      type: int
 held:
   description: Why an instance is not changed now, by name.
-  returned: O(operation=plan) and O(operation=show)
+  returned: O(operation=plan)
   type: dict
 notes:
   description: What an operator should know.
-  returned: O(operation=plan) and O(operation=show)
+  returned: O(operation=plan)
   type: list
   elements: str
-networks:
-  description: The networks, as M(stowage.fleet.containers) takes them.
+serial:
+  description: Serial number that the plan has in the hosts' ledgers.
   returned: O(operation=plan)
-  type: list
-  elements: dict
-claim:
-  description: Number of the plan, as M(stowage.fleet.containers) takes it.
-  returned: O(operation=plan)
-  type: dict
-by:
-  description: Who plans, as C(user@controller).
+  type: int
+plan_id:
+  description: Digest of the plan.
   returned: O(operation=plan)
   type: str
-ledger:
-  description: What every host remembers of the plan. Empty when nothing changes.
-  returned: O(operation=plan)
-  type: dict
 map:
   description: The lines of the map.
   returned: O(operation=map)

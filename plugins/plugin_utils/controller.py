@@ -19,6 +19,7 @@ from .desired.read.hosts import check_hosts
 from .desired.read.state import VARIABLES, Desired, read_desired
 from .desired.read.values import Render, fill, plain, typed
 from .inventory_sources import find_namesakes
+from .run_folder import OBSERVED, SETTLED, RunFolder
 
 DEFAULT_GROUP = "fleet"
 _SHOWN = 3
@@ -40,6 +41,11 @@ def check_problem(problem: Mapping[str, Any]) -> dict[str, Any]:
 
     Problem.from_dict(problem)
     return {}
+
+
+def fleet_group(variables: Mapping[str, Any], group: str | None = None) -> str:
+    """Return the inventory group whose hosts are the fleet."""
+    return group or str(variables.get("stowage_fleet") or DEFAULT_GROUP)
 
 
 def refusal(problems: list[str]) -> str:
@@ -71,7 +77,7 @@ class Fleet:
     @classmethod
     def of_play(cls, variables: Mapping[str, Any], group: str | None) -> Fleet:
         """Read the fleet from the variables of a task."""
-        name = group or str(variables.get("stowage_fleet") or DEFAULT_GROUP)
+        name = fleet_group(variables, group)
         groups = variables.get("groups") or {}
         if name not in groups:
             raise InvalidInput(f"inventory: there is no group {name}; expected the hosts of the fleet in it")
@@ -81,10 +87,16 @@ class Fleet:
         in_play = [host for host in plain(variables.get("ansible_play_hosts_all") or []) if host in members]
         return cls(variables, hosts, in_play, ordered)
 
-    def take_observations(self, register: str) -> None:
-        """Sort the hosts of the play into those that answered and those that did not."""
+    def take_observations(self, register: str, folder: RunFolder) -> None:
+        """Sort the hosts of the play into those that answered and those that did not.
+
+        :param register: where results of ``host_info`` are, when the task that keeps them in the folder was not used.
+        """
+        seen, settled = folder.read_of(OBSERVED, self.in_play), folder.read_of(SETTLED, self.in_play)
         for host in self.in_play:
-            result = self.variables["hostvars"].raw_get(host).get(register) or {}
+            result = seen.get(host) or self.variables["hostvars"].raw_get(host).get(register) or {}
+            if result.get("host") and host in settled:
+                result = {**result, "host": {**result["host"], **settled[host]}}
             observation = plain(result.get("host"))
             if observation and not result.get("failed") and not result.get("unreachable"):
                 self.observations[host] = observation

@@ -18,7 +18,8 @@ ROOMS = (
     # What Ansible calls.
     "action", "inventory", "modules", "connection", "lookup", "filter", "callback", "doc_fragments",
     # The controller's side.
-    "plugin_utils.controller",
+    "plugin_utils.hand_out", "plugin_utils.controller", "plugin_utils.host_work", "plugin_utils.job_board",
+    "plugin_utils.run_folder",
     "plugin_utils.desired.report", "plugin_utils.desired.apply", "plugin_utils.desired.plan",
     "plugin_utils.desired.read", "plugin_utils.desired",
     "plugin_utils.placement", "plugin_utils.placement.planner", "plugin_utils.placement.result",

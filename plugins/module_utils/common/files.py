@@ -24,7 +24,7 @@ def write_text(path, text, mode=0o644, folder_mode=0o777):
 
 
 def write_bytes(path, data, mode=0o600, folder_mode=0o777):
-    """Replace the file at ``path`` in one step: a reader, or a power cut, finds the old content or the new, never a part.
+    """Replace the file at ``path`` in one step: a reader, or a power cut, finds all of the old or the new.
 
     Directories on the way are made, the last one with ``folder_mode`` (less the umask); ``mode`` is taken as it is.
     Raises ``OSError``.

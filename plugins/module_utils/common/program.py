@@ -25,12 +25,14 @@ _MOMENT = (1980, 1, 1, 0, 0, 0)
 def build(entry, interpreter):
     """Return a program as bytes; the same bytes for the same code.
 
-    :param entry: the module below ``module_utils`` whose ``main`` it runs, such as ``disks.boot``. What that imports
-        relatively comes along, and must itself need nothing but the standard library.
+    :param entry: the module below ``module_utils`` whose ``main`` it runs. What that imports relatively comes along,
+        and must itself need nothing but the standard library. Who calls this has imported it, so that Ansible has
+        brought all of it to the host.
     :param interpreter: the program's first line, without ``#!``.
     """
-    sources = {"__main__.py": _MAIN.format(module=f"{_PACKAGE}.{entry}")}
-    waiting, seen = [f"{_ROOT}.{entry}"], set()
+    name = entry.__name__
+    sources = {"__main__.py": _MAIN.format(module=_PACKAGE + name[len(_ROOT):])}
+    waiting, seen = [name], set()
     while waiting:
         name = waiting.pop()
         if name in seen:

@@ -46,6 +46,7 @@ MODULE_SPEC = {
     "release_disks": {"type": "bool", "default": False},
     "keep_disks": {"type": "list", "elements": "str", "default": []},
     "keep_disks_days": {"type": "float"},
+    "keep_instances": {"type": "list", "elements": "str", "default": []},
     "disk_thin_ratio": {"type": "float", "default": 1.0},
     "disk_warn_percent": {"type": "float", "default": 90.0},
     "state_dir": {"type": "path", "default": STATE_DIR},
@@ -55,6 +56,10 @@ MODULE_SPEC = {
     "parallel": {"type": "int", "default": 8},
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 120},
+    "wait_groups": {"type": "list", "elements": "list", "default": []},
+    "wait_patience": {"type": "float"},
+    "filters": {"type": "str", "choices": ["none", "changed", "all"], "default": "none"},
+    "observe": {"type": "str", "choices": ["never", "changed", "always"], "default": "never"},
     "lock_timeout": {"type": "int", "default": 60},
 }
 _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"

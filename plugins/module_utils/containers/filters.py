@@ -16,7 +16,7 @@ from ..host.lock import host_lock
 from ..network import specs
 from ..network.filter import namespace
 from ..network.filter.load import load
-from ..network.filter.policy import RUNTIME_NAME, Policy
+from ..network.filter.policy import RUNTIME_NAME, Policy, memorize, recall
 from .ownership import Owned
 
 # Sets of a filter that hold members of the cluster, and what its rules that name each of them have in them.
@@ -31,18 +31,25 @@ def converge_isolation(params, check):
     :raises StowageError: when nothing could be started, and so nothing was changed.
     """
     check_name(params["fleet"], "fleet")
-    policy = Policy(params["policy"])
+    told = recall(params["policy"], params["fleet"])
+    policy = Policy(told)
     engine = Engine(params["docker_host"], params["engine_timeout"])
     lock = contextlib.nullcontext() if check else host_lock(params["fleet"], params["by"], params["lock_timeout"])
     with lock:
-        listed = engine.list_containers()
-        owned = Owned(listed, params["fleet"])
-        wanted = {name: container for name, container in owned.instances.items() if _concerns(policy, name, container)}
-        with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-            results = list(pool.map(lambda item: _one(engine, policy, item, params["only_changed"], check),
-                                    sorted(wanted.items())))
-        results += _forget({container["Id"] for container in listed}, check)
-    return _report(results)
+        report = bring_filters(engine, policy, params["fleet"], params["only_changed"], check)
+        if not check:
+            memorize(told, params["fleet"])
+        return report
+
+
+def bring_filters(engine, policy, fleet, only_changed, check):
+    """Bring the filters of a host to a policy, under its lock; see ``converge_isolation`` for the result."""
+    listed = engine.list_containers()
+    owned = Owned(listed, fleet)
+    wanted = {name: container for name, container in owned.instances.items() if _concerns(policy, name, container)}
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+        results = list(pool.map(lambda item: _one(engine, policy, item, only_changed, check), sorted(wanted.items())))
+    return _report(results + _forget({container["Id"] for container in listed}, check))
 
 
 def _concerns(policy, name, listed):

@@ -39,6 +39,8 @@ class Result:
         self.name = name
         self.action = "none"
         self.failed = False
+        #: Whether it was left before it was known to be well.
+        self.waiting = False
         self.notes = []
         self.before = {}
         self.after = {}
@@ -70,6 +72,7 @@ class Result:
             "action": self.action,
             "changed": self.action != "none",
             "failed": self.failed,
+            "waiting": self.waiting,
             "msg": "; ".join(self.notes),
             "id": self.ident,
             "state": state,

@@ -24,8 +24,9 @@ from ..host.capacity import disk, memory, named_amounts, promisable, usable_cpus
 from ..host.ledger import check_plan, is_claimed, read_ledger, read_records, write_ledger, write_records
 from ..host.lock import host_lock
 from ..network.address_use import in_use
-from ..network.filter.policy import RUNTIME_NAME, Policy
+from ..network.filter.policy import RUNTIME_NAME, Policy, memorize, recall
 from . import admission as guard
+from .filters import bring_filters
 from .ownership import Owned, current_spec, holding, needs_inspection
 from .read_instances import read_jobs
 from .replace import Converger, Result
@@ -81,7 +82,8 @@ class _Run:
         self._mended = False
         self._updates = {}
         self._disks = InstanceDisks(params, check)
-        self._policy = Policy(params["isolation"])
+        self._told = recall(params["isolation"], params["fleet"])
+        self._policy = Policy(self._told)
 
     def converge(self, jobs):
         params = self._params
@@ -90,11 +92,24 @@ class _Run:
             if params["plan"]:
                 check_plan(params["plan"], ledger)
             networks, results = self._apply(jobs)
+            filters = self._filter()
+            overdue = self._disks.delete_overdue(params["keep_instances"])
         started = {job.name for job in jobs if job.instance["state"] == "started"}
         if params["wait"] and not self._check and started:
             waited = [result for result in results if result.name in started]
-            Waiter(self._engine, waited, self._pool, params["wait_timeout"]).wait()
-        return self._report(networks, results, (ledger or {}).get("serial", 0))
+            Waiter(self._engine, waited, self._pool, params["wait_timeout"], params["wait_groups"],
+                   params["wait_patience"]).wait()
+        return self._report(networks, results, (ledger or {}).get("serial", 0), filters, overdue)
+
+    def _filter(self):
+        """Bring the packet filters of what runs here to the policy, where that was asked for."""
+        if self._params["filters"] == "none":
+            return None
+        report = bring_filters(self._engine, self._policy, self._params["fleet"], self._params["filters"] == "changed",
+                               self._check)
+        if not self._check:
+            memorize(self._told, self._params["fleet"])
+        return report
 
     def _apply(self, jobs):
         params = self._params
@@ -194,7 +209,7 @@ class _Run:
             if result.name in failures:
                 result.fail(failures[result.name])
 
-    def _report(self, networks, results, serial):
+    def _report(self, networks, results, serial, filters, overdue):
         listed = {container["Id"]: container for container in self._engine.list_containers()}
         containers, diff = [], []
         for result in sorted(results, key=lambda result: result.name):
@@ -217,8 +232,15 @@ class _Run:
             if volume["changed"]:
                 diff.append({"before_header": f"disk of {volume['name']}", "after_header": f"disk of {volume['name']}",
                              **volume["diff"]})
-        failures = [f"{one['name']}: {one['msg']}" for one in every if one["failed"]]
+        failures = [f"{one['name']}: {one['msg']}" for one in every if one["failed"]] + overdue
+        if filters is not None:
+            report["changed"] = report["changed"] or filters["changed"]
+            report["warnings"] = [*report["warnings"], *filters["warnings"]]
+            if filters["diff"]["prepared"]:
+                diff.append(filters["diff"])
+            failures += [f"packet filter of {one['name']}: {one['msg']}" for one in filters["containers"]
+                         if one["failed"]]
         if failures:
             report["failed"] = True
-            report["msg"] = f"{len(failures)} of {len(every)} failed on {self._host}. {' | '.join(failures)}"
+            report["msg"] = "\n".join(failures)
         return report

@@ -29,8 +29,15 @@ def health_of(listed):
 class Waiter:
     """Waits for the containers of one run."""
 
-    def __init__(self, engine, results, pool, timeout, clock=time.monotonic, sleep=time.sleep):
-        """``results`` are those of instances that shall be started, each an ``instance.Result``."""
+    def __init__(self, engine, results, pool, timeout, groups=(), patience=None, clock=time.monotonic,
+                 sleep=time.sleep):
+        """``results`` are those of instances that shall be started, each a ``replace.Result``.
+
+        :param groups: lists of names; once all of one are well, nobody waits for the others any longer.
+        :param patience: seconds after which what is neither well nor over its time is left ``waiting``.
+        """
+        self._groups = [set(group) for group in groups]
+        self._patience = timeout if patience is None else min(patience, timeout)
         self._engine = engine
         self._pending = {result.name: result for result in results if not result.failed}
         self._pool = pool
@@ -40,7 +47,8 @@ class Waiter:
 
     def wait(self):
         """Wait until all are well, or the time is over; results that are not well are failed."""
-        deadline = self._clock() + self._timeout
+        began = self._clock()
+        deadline = began + self._timeout
         for pause in _endless(_PAUSES):
             listed = {container_name(container): container for container in self._engine.list_containers()}
             for result in list(self._pending.values()):
@@ -48,10 +56,18 @@ class Waiter:
                     del self._pending[result.name]
             if not self._pending:
                 return
-            if self._clock() >= deadline:
+            now = self._clock()
+            if now >= deadline:
                 break
+            if now >= began + self._patience or self._some_group_is_well():
+                for result in self._pending.values():
+                    result.waiting = True
+                return
             self._sleep(pause)
         list(self._pool.map(self._give_up, self._pending.values()))
+
+    def _some_group_is_well(self):
+        return any(group.isdisjoint(self._pending) for group in self._groups)
 
     def _done(self, result, listed):
         if listed is None:
@@ -76,7 +92,7 @@ class Waiter:
         if container.get("RestartCount") and health == "none":
             code = container["State"].get("ExitCode")
             result.fail(
-                f"it falls over again and again: restarted {container['RestartCount']} times, exit status {code}"
+                f"it is restarting repeatedly: restarted {container['RestartCount']} times, exit status {code}"
                 f"{self._said(listed['Id'])}"
             )
             return True
@@ -86,14 +102,14 @@ class Waiter:
         try:
             container = self._engine.inspect(result.name)
         except EngineError as error:
-            result.fail(f"not well after {self._timeout} seconds: {error}")
+            result.fail(f"not healthy after {self._timeout} seconds: {error}")
             return
         state = container["State"]
         health = state.get("Health") or {}
         what = f"health is {health.get('Status')}" if health.get("Status") else f"state is {state.get('Status')}"
         log = health.get("Log") or []
         check = f"; its last check said: {log[-1].get('Output', '').strip()[:500]}" if log else ""
-        result.fail(f"not well after {self._timeout} seconds: {what}{check}{self._said(container['Id'])}")
+        result.fail(f"not healthy after {self._timeout} seconds: {what}{check}{self._said(container['Id'])}")
 
     def _said(self, ident):
         text = self._engine.logs(ident, 5)

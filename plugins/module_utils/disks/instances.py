@@ -95,7 +95,7 @@ class InstanceDisks:
         mine = {name for name in self._records(pool) if instance_of(name) in gone}
         wanted = [Wanted(name, "released" if instance_of(name) in kept else "absent", fleet=self._params["fleet"])
                   for name in sorted(gone | mine)]
-        return self._converge(wanted, self._params["keep_disks_days"])
+        return self._converge(wanted)
 
     def let_go_unwanted(self, jobs):
         """Release the disks that instances had and that their types no longer name; return failures.
@@ -110,6 +110,14 @@ class InstanceDisks:
         left = [name for name, record in sorted(self._records(pool).items())
                 if instance_of(name) in names and name not in kept and record["state"] == ATTACHED]
         return self._converge([Wanted(name, "released", fleet=self._params["fleet"]) for name in left])
+
+    def delete_overdue(self, keep_instances):
+        """Delete disks that were released ``keep_disks_days`` ago, but those of these instances; return failures."""
+        if self._params["keep_disks_days"] is None or not Pool(self._params["pool"]).exists:
+            return []
+        outcome = converge(self._settings(self._check, self._params["keep_disks_days"], keep_instances), [])
+        self.results += outcome.volumes
+        return [f"disk {result['name']}: {result['msg']}" for result in outcome.volumes if result["failed"]]
 
     @property
     def changed(self):
@@ -140,17 +148,18 @@ class InstanceDisks:
             return {}
         return {"snapshot": f"before-{self.updates[instance]}", "keep_snapshots": keep}
 
-    def _settings(self, check, keep_days=None):
+    def _settings(self, check, keep_days=None, keep_instances=()):
         params = self._params
         reserved = parse_size((params["reserved"] or {}).get("disk") or 0)
         return Settings(params["pool"], params["fleet"], reserve=reserved, keep_days=keep_days, check_mode=check,
                         thin_ratio=params["disk_thin_ratio"], warn_percent=params["disk_warn_percent"],
-                        parallel=params["parallel"], lock_timeout=params["lock_timeout"])
+                        parallel=params["parallel"], lock_timeout=params["lock_timeout"],
+                        keep_instances=keep_instances)
 
-    def _converge(self, wanted, keep_days=None):
-        if not wanted and keep_days is None:
+    def _converge(self, wanted):
+        if not wanted:
             return {}
-        outcome = converge(self._settings(self._check, keep_days), wanted)
+        outcome = converge(self._settings(self._check), wanted)
         self.results += outcome.volumes
         self.warnings = outcome.warnings
         failures = {}

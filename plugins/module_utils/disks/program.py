@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 from ..common import program
+from . import boot, moves
 
 _PYTHON = "/usr/bin/env python3"
 
 
-def build(entry="boot"):
-    """Return the program that runs the ``main`` of a module of this room, as bytes."""
-    return program.build(f"disks.{entry}", _PYTHON)
+def build(entry=boot):
+    """Return the program that runs the ``main`` of ``boot``, or of ``moves``, as bytes."""
+    return program.build(entry, _PYTHON)
+
+
+def build_moves():
+    """Return the program that hands disks over to another host, as bytes."""
+    return build(moves)
 
 
 def install(path, check_mode=False):

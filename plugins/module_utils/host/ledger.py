@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger: the last applied plan, with a serial number, kept as a copy on every host.
+"""The ledger: which plan was claimed last, with a serial number, kept on every host.
+
+Its head is small and lies on every host, with what concerns that host itself. Its body says of the whole fleet where
+instances were seen and where the plan puts them; it lies on the few hosts that the head names as its keepers, and is
+asked for only when somebody is silent.
 
 Beside it lie the host's records: what a container was promised once that was changed in place, since the labels of a
 container can't be changed.
@@ -14,10 +18,12 @@ import os
 from datetime import datetime, timezone
 
 from ..common.errors import HostError, PlanRefused
-from ..common.files import read_text, write_text
+from ..common.files import read_text, remove, write_text
 from ..common.labels import read_spec
 
-VERSION = 1
+VERSION = 2
+_OLD_VERSION = 1
+_BODY = ("instances", "seen", "hosts", "disks")
 
 
 def _path(state_dir, fleet, name):
@@ -25,7 +31,10 @@ def _path(state_dir, fleet, name):
 
 
 def read_ledger(state_dir, fleet):
-    """Return the ledger of a fleet on this host, or None when there is none.
+    """Return the head of a fleet's ledger on this host, or None when there is none.
+
+    ``{"version", "serial", "plan_id", "digest", "fleet_hosts", "keepers", "own", "applied_at", "by", "has_body"}``;
+    one of version 1 has its body in the same file.
 
     :raises HostError: when it is there and can't be read, for a plan could otherwise be undone by an older one.
     """
@@ -35,9 +44,25 @@ def read_ledger(state_dir, fleet):
         return None
     if not isinstance(ledger, dict) or not isinstance(ledger.get("serial"), int):
         raise HostError(f"The ledger {path} is damaged; expected JSON with a serial number. Restore or remove it")
-    if ledger.get("version") != VERSION:
+    if ledger.get("version") not in (VERSION, _OLD_VERSION):
         raise HostError(f"The ledger {path} has version {ledger.get('version')!r}; this collection writes {VERSION}")
-    return ledger
+    if ledger["version"] == _OLD_VERSION:
+        return {**{key: value for key, value in ledger.items() if key not in _BODY}, "has_body": True}
+    return {**ledger, "has_body": os.path.exists(_path(state_dir, fleet, "ledger-body.json"))}
+
+
+def read_body(state_dir, fleet):
+    """Return the body of the ledger on this host, ``{"instances", "seen", "hosts", "disks"}``, or None.
+
+    :raises HostError: when it can't be read.
+    """
+    ledger = _read_json(_path(state_dir, fleet, "ledger.json"))
+    if ledger is not None and ledger.get("version") == _OLD_VERSION:
+        return {name: ledger.get(name) or [] for name in _BODY}
+    body = _read_json(_path(state_dir, fleet, "ledger-body.json"))
+    if body is None or ledger is None or body.get("plan_id") != ledger.get("plan_id"):
+        return None
+    return {name: body.get(name) or [] for name in _BODY}
 
 
 def check_plan(plan, ledger):
@@ -59,19 +84,24 @@ def is_claimed(plan, ledger):
 def write_ledger(state_dir, fleet, plan, by, content):
     """Replace the ledger by one for ``plan``; survives a power cut at any moment.
 
-    :param content: what it keeps beside the plan's numbers (``instances``, ``hosts``).
+    :param content: what it keeps beside the plan's numbers: ``digest``, ``fleet_hosts``, ``keepers``, ``own``, and the
+        ``body`` for a keeper.
     """
-    ledger = {
-        "instances": [],
-        "hosts": [],
-        **content,
+    body = _path(state_dir, fleet, "ledger-body.json")
+    head = {
+        **{key: value for key, value in content.items() if key != "body"},
         "version": VERSION,
         "serial": plan["serial"],
         "plan_id": plan["id"],
         "applied_at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "by": by,
     }
-    _write_json(_path(state_dir, fleet, "ledger.json"), ledger)
+    # The body first: a head whose body is not there yet would say that nobody knows.
+    if content.get("body"):
+        _write_json(body, {**content["body"], "plan_id": plan["id"], "serial": plan["serial"]})
+    _write_json(_path(state_dir, fleet, "ledger.json"), head)
+    if not content.get("body"):
+        remove(body)
 
 
 def read_records(state_dir, fleet):
@@ -104,16 +134,6 @@ def _read_json(path):
 
 def _write_json(path, value):
     try:
-        write_text(path, json.dumps(value, sort_keys=True, indent=1) + "\n", mode=0o640)
-        _sync_directory(os.path.dirname(path))
+        write_text(path, json.dumps(value, sort_keys=True) + "\n", mode=0o600)
     except OSError as error:
         raise HostError(f"{path} can't be written: {error}") from error
-
-
-def _sync_directory(path):
-    """Make a rename last: the file's own sync does not cover its name."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

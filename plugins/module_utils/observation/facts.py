@@ -17,7 +17,8 @@ from ..engine.client import ENGINE_SPEC, Engine, NotFound
 from ..engine.layer_limit import layer_limit
 from ..host.addresses import own_addresses
 from ..host.capacity import boot_id, disk, host_amounts, memory, promisable, topology
-from ..host.ledger import read_ledger, read_records
+from ..host.ledger import read_body, read_ledger, read_records
+from ..network.filter.policy import known_policies
 from .settings import SettingsTable
 
 VERSION = 1
@@ -34,6 +35,7 @@ HOST_INFO_SPEC = {
     "state_dir": {"type": "path", "default": "/var/lib/stowage"},
     "parallel": {"type": "int", "default": 8},
     "images": {"type": "list", "elements": "str", "default": []},
+    "ledger": {"type": "str", "choices": ["head", "body"], "default": "head"},
 }
 
 
@@ -63,11 +65,11 @@ def observe(params):
         "networks": [_network(network) for network in engine.list_networks()],
         "ledger": _ledger(params, warnings),
         "pool": params["pool"],
-        "volumes": [volume for volume in list_volumes(params["pool"])
-                    if volume.get("fleet", params["fleet"]) == params["fleet"]],
+        "volumes": _volumes(params),
     }
     owned = Owned(engine.list_containers(), params["fleet"])
     records = read_records(params["state_dir"], params["fleet"])
+    host["policies"] = known_policies(params["fleet"])
     with ThreadPoolExecutor(max_workers=max(1, params["parallel"])) as pool:
         seen = Seen(engine, pool, SettingsTable(host["machine"]))
         host["containers"] = _containers(owned.instances, records, seen, warnings, settings=True)
@@ -129,10 +131,27 @@ def _network(network):
 
 def _ledger(params, warnings):
     try:
-        return read_ledger(params["state_dir"], params["fleet"])
+        ledger = read_ledger(params["state_dir"], params["fleet"])
+        if ledger is not None and params["ledger"] == "body":
+            ledger["body"] = read_body(params["state_dir"], params["fleet"])
+        return ledger and {key: value for key, value in ledger.items() if key != "own"}
     except HostError as error:
         warnings.append(error.message)
         return None
+
+
+def see_again(params, engine):
+    """Return the containers of a host and its volumes, as ``observe`` does, after they were worked on."""
+    owned = Owned(engine.list_containers(), params["fleet"])
+    records = read_records(params["state_dir"], params["fleet"])
+    with ThreadPoolExecutor(max_workers=max(1, params["parallel"])) as pool:
+        seen = Seen(engine, pool, None)
+        return {"containers": _containers(owned.instances, records, seen, []), "volumes": _volumes(params)}
+
+
+def _volumes(params):
+    return [volume for volume in list_volumes(params["pool"])
+            if volume.get("fleet", params["fleet"]) == params["fleet"]]
 
 
 class Seen:

@@ -19,7 +19,7 @@ from typing import Any, Callable, Protocol
 from ...module_utils.common.errors import StowageError
 from ...module_utils.common.sizes import human_size
 from ...module_utils.disks import moves, stream
-from ...module_utils.disks.program import build
+from ...module_utils.disks.program import build_moves
 
 # A frame has to be worth the start of a program at each end, and is held in memory a few times.
 FRAME = 32 << 20
@@ -55,7 +55,7 @@ class Place:
         """Bring the program there, the very code of this controller."""
         pool, program = shlex.quote(self._pool), shlex.quote(f"{self._pool}/{_PROGRAM}")
         script = f"umask 077 && mkdir -p {pool} && cat > {program}.$$ && mv -f {program}.$$ {program}"
-        self._run(f"/bin/sh -c {shlex.quote(script)}", build("moves"))
+        self._run(f"/bin/sh -c {shlex.quote(script)}", build_moves())
 
     def ask(self, command: str, **asked: Any) -> Any:
         """Run a command of the program and return its answer."""

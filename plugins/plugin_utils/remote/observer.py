@@ -59,6 +59,7 @@ def observe(
     become: bool | None = None,
     play_context: Any = None,
     loader: Any = None,
+    ledger: str = "head",
 ) -> dict[str, dict[str, Any]]:
     """Return the result of host_info, or of the failure to run it, by host name.
 
@@ -66,6 +67,7 @@ def observe(
     :param become: become root on the hosts; as the running play does when None, where the inventory does not say.
     :param play_context: of the running task, for become and passwords.
     :param loader: of the running command, for vault secrets.
+    :param ledger: how much of the ledger is asked for: ``head`` or ``body``.
     :raises ObservationFailed: when Ansible itself fails before it talks to any host.
     """
     if not hosts:
@@ -75,7 +77,7 @@ def observe(
         answers = os.path.join(folder, "observations")
         pipes = stack.enter_context(_Pipes(folder))
         command = [sys.executable, "-m", "ansible", "adhoc", ",".join(sorted(hosts))]
-        command += ["-m", "stowage.fleet.host_info", "-a", json.dumps(_ARGUMENTS)]
+        command += ["-m", "stowage.fleet.host_info", "-a", json.dumps({**_ARGUMENTS, "ledger": ledger})]
         command += _options(sources, become, play_context)
         command += _secrets(play_context, loader, pipes)
         done = subprocess.run(

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 from ...common.errors import InvalidInput
+from ...common.files import read_text, write_text
 from .. import specs
 from . import rules
 
@@ -16,11 +20,68 @@ POLICY_SPEC = {
         "clusters": {"type": "dict", "default": {}},
         "protected": {"type": "list", "elements": "str", "default": []},
         "gateways": {"type": "list", "elements": "str", "default": []},
+        # {part: digest} of clusters, and of the rest as COMMON; what is as the host remembers it is not sent again.
+        "digests": {"type": "dict", "default": {}},
     },
 }
+#: Where the parts of each fleet's policy are remembered.
+POLICIES = "/var/lib/stowage/policies"
 WAYS = ("in", "out")
 #: The name that engines know the runtime by which loads filters.
 RUNTIME_NAME = "stowage"
+
+
+#: What protected addresses and gateways are together, among the parts of a policy.
+COMMON = ":common"
+
+
+def recall(given, fleet, folder=POLICIES):
+    """Return a policy whose parts of known digests are filled in from what this host was told before.
+
+    :raises InvalidInput: when one is not remembered.
+    """
+    given = dict(given or {})
+    clusters, missing = dict(given.get("clusters") or {}), []
+    for part, digest in sorted((given.get("digests") or {}).items()):
+        if part in clusters or (part == COMMON and given.get("protected")):
+            continue
+        body = _remembered(fleet, folder).get(part)
+        if body is None or body["digest"] != digest:
+            missing.append(f"isolation.digests.{part}: {digest} is not remembered on this host; plan again")
+        elif part == COMMON:
+            given.update(body["policy"])
+        else:
+            clusters[part] = body["policy"]
+    if missing:
+        raise InvalidInput(missing)
+    return {**given, "clusters": clusters}
+
+
+def memorize(given, fleet, folder=POLICIES):
+    """Remember the parts of a policy by their digests, and forget those of clusters that have left the host."""
+    digests = given.get("digests") or {}
+    if not digests:
+        return
+    common = {key: given.get(key) or [] for key in ("protected", "gateways")}
+    told = {part: {"digest": digest, "policy": common if part == COMMON else given["clusters"][part]}
+            for part, digest in digests.items()}
+    if _remembered(fleet, folder) != told:
+        write_text(os.path.join(folder, f"{fleet}.json"), json.dumps(told, sort_keys=True), 0o600, 0o700)
+
+
+def known_policies(fleet, folder=POLICIES):
+    """Return {part: digest} of the policy that this host was told last."""
+    return {part: body["digest"] for part, body in _remembered(fleet, folder).items()}
+
+
+def _remembered(fleet, folder):
+    """Return what is remembered; a damaged file is as good as none, for all is sent again then."""
+    try:
+        told = json.loads(read_text(os.path.join(folder, f"{fleet}.json")) or "{}")
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) and all(isinstance(body, dict) and "digest" in body
+                                                  for body in told.values()) else {}
 
 
 class Policy:

@@ -10,6 +10,7 @@ import os
 from ...common import program
 from ...common.files import read_text, write_text
 from .. import specs
+from . import oci
 
 FOLDER = "/usr/local/lib/stowage"
 PROGRAM = "network.pyz"
@@ -35,7 +36,7 @@ exec runc "$@"
 
 def build():
     """Return the program as bytes; the same bytes for the same code."""
-    return program.build("network.runtime.oci", _PYTHON)
+    return program.build(oci, _PYTHON)
 
 
 def install(folder=FOLDER, check_mode=False):

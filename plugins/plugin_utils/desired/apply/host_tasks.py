@@ -173,7 +173,7 @@ def _parts(
     if carried:
         yield _step(f"{step['name']}: make room for disks", "reserve", carried, waits, travelling)
     if leaving and coming:
-        yield _step(f"{step['name']}: clear the old place", "remove", leaving, waits, gone)
+        yield _step(f"{step['name']}: clear the old place", "remove", leaving, waits, gone, moves=True)
     elif leaving:
         yield _step(step["name"], "remove", leaving, waits, gone)
     recalled = _arriving(travelling, travels, "recall")
@@ -188,8 +188,12 @@ def _parts(
         yield _step(f"{step['name']}: remove the old copies of disks", "forget", outdated, waits, travelling)
 
 
-def _step(name: str, kind: str, hosts: Work, waits: list[int], instances: list[str]) -> dict[str, Any]:
-    return {"index": 0, "name": name, "kind": kind, "waits_for": waits, "instances": instances, "hosts": hosts}
+def _step(
+    name: str, kind: str, hosts: Work, waits: list[int], instances: list[str], moves: bool = False
+) -> dict[str, Any]:
+    """Return a step; ``moves`` says of a removal that what is removed comes back elsewhere."""
+    return {"index": 0, "name": name, "kind": kind, "waits_for": waits, "instances": instances, "hosts": hosts,
+            "moves": moves}
 
 
 def _on(work: Work, host: str) -> dict[str, list[Any]]:
@@ -218,7 +222,7 @@ def build_keep(planned: Planned, hosts: Collection[str]) -> dict[str, list[dict[
 
 
 def build_ledger(planned: Planned, held: Mapping[str, str]) -> dict[str, Any]:
-    """Return what every host remembers of a plan: all instances with their digests, and all hosts.
+    """Return the body of the ledger: where the plan puts instances, where they were seen, and all hosts.
 
     A change that is held is remembered as it is, not as it will be.
     """
@@ -232,4 +236,5 @@ def build_ledger(planned: Planned, held: Mapping[str, str]) -> dict[str, Any]:
         elif name not in held and item["action"] != "remove":
             digest = planned.options.get(name, {}).get("digest", item.get("digest"))
             instances.append({**item, "digest": digest})
-    return {"instances": instances, "hosts": planned.problem["hosts"]}
+    seen = [{**run, "name": name} for name, run in running.items()]
+    return {"instances": instances, "seen": seen, "hosts": planned.problem["hosts"]}

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ....module_utils.common.labels import digest
+from ....module_utils.network.filter.policy import COMMON
 from ..plan.last_known import Observation
 from ..plan.options import GONE
-from ..read.isolation import Policy, build_policy, for_host
+from ..read.isolation import Policy, build_policy
 from ..read.state import Desired
 
 
@@ -19,9 +21,8 @@ def build_policies(
     instances: Iterable[Mapping[str, Any]],
     observations: Mapping[str, Observation],
     held: Collection[str],
-    hosts: Collection[str],
-) -> dict[str, dict[str, Policy]]:
-    """Return ``{"before": {host: policy}, "during": {host: policy}, "after": {host: policy}}`` of ``hosts``.
+) -> dict[str, Policy]:
+    """Return the fleet's policy of each phase: ``before``, ``during`` and ``after`` the plan's steps.
 
     Before the first step those that run learn of those that will: a new member finds its peers open. During the steps
     a member is what the plan says, and who leaves is still a peer, so that it can take its leave. Afterwards only the
@@ -38,14 +39,28 @@ def build_policies(
         "during": [*planned, *observed, *absent],
         "after": settled,
     }
+    return {phase: build_policy(desired.clusters, desired.networks, members, observations)
+            for phase, members in phases.items()}
+
+
+def clusters_by_host(
+    instances: Iterable[Mapping[str, Any]], observations: Mapping[str, Observation], hosts: Collection[str]
+) -> dict[str, set[str]]:
+    """Return the clusters that have, or get, members on each of ``hosts``: those whose policy it has to know."""
     present: dict[str, set[str]] = {host: set() for host in hosts}
-    for item in planned:
-        if item.get("host") in present:
+    for item in instances:
+        if item.get("host") in present and item.get("action") not in (*GONE, "unknown"):
             present[item["host"]].add(item["cluster"])
     for host in hosts:
         present[host].update(item["cluster"] for item in observations.get(host, {}).get("containers") or [])
-    found = {}
-    for phase, members in phases.items():
-        policy = build_policy(desired.clusters, desired.networks, members, observations)
-        found[phase] = {host: for_host(policy, present[host]) for host in hosts}
-    return found
+    return present
+
+
+def in_parts(policy: Policy) -> dict[str, tuple[str, Policy]]:
+    """Return {part: (digest, body)} of a policy: each cluster, and what concerns all of them.
+
+    A host is sent those parts only that it does not know.
+    """
+    common = {key: policy[key] for key in ("protected", "gateways")}
+    parts = {COMMON: common, **policy["clusters"]}
+    return {name: (digest(body), body) for name, body in parts.items()}

@@ -178,9 +178,3 @@ def _open(cluster: Policy, way: str, group: str | None, addresses: list[str], po
 def _addresses(members: Iterable[Mapping[str, Any]], group: str | None) -> list[str]:
     return sorted({str(member[key]) for member in members for key in ("address", "address6")
                    if member.get(key) and group in (None, member["group"])})
-
-
-def for_host(policy: Policy, clusters: Collection[str]) -> Policy:
-    """Return the part of the policy that a host with members of these clusters needs."""
-    kept = {name: cluster for name, cluster in policy["clusters"].items() if name in clusters}
-    return {**policy, "clusters": kept}
