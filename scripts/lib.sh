@@ -44,17 +44,21 @@ sys.exit('%d.%d' % sys.version_info[:2] != '$version')" 2>/dev/null; then
 }
 
 # make_venv FOLDER PYTHON REQUIREMENT...: makes or completes a virtual environment; does nothing when it is complete.
-make_venv() {
+# Who comes while another one makes it waits.
+make_venv() (
   local folder=$1 python=$2 wanted
   shift 2
+  mkdir -p build
+  exec 9> "build/$folder.lock"
+  flock 9
   wanted=$({ "$python" --version; printf '%s\n' "$@"; cat -- *requirements*.txt; } | sha256sum)
   if [ "$(cat "$folder/.complete" 2>/dev/null)" = "$wanted" ] && "$folder/bin/python" -c '' 2>/dev/null; then
-    return 0
+    exit 0
   fi
   "$folder/bin/python" -c '' 2>/dev/null || "$python" -m venv --clear "$folder"
   "$folder/bin/python" -m pip install -qq --disable-pip-version-check "$@"
   printf '%s' "$wanted" > "$folder/.complete"
-}
+)
 
 # link_collection VENV TREE: lets Ansible in that virtual environment find the collection in TREE, wherever it lies.
 link_collection() {
