@@ -125,6 +125,13 @@ class Fleet:
         """A variable of the example fleet, to be changed by a test: `clusters` is `stowage_clusters`."""
         return yaml.safe_load((EXAMPLE / (name + ".yml")).read_text())["stowage_" + name]
 
+    def prepare(self, image: str) -> None:
+        """Prepare the hosts as the playbook site does, with one of the example's images and without its containers."""
+        recipes = yaml.safe_load((EXAMPLE / "images.yml").read_text())["images_recipes"]
+        run = self.play("site", "--tags", "host,storage,network,engine,images", extra={
+            "images_recipes": [recipe for recipe in recipes if recipe["name"] == image]})
+        assert run.rc == 0, run.output
+
     def wait_for_host(self, host: str) -> None:
         """Wait until a host that was started again can be reached and its engine answers."""
         wait_until(lambda: subprocess.run(
