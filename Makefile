@@ -9,6 +9,7 @@ LAB ?= lab
 HOSTS ?= 3
 RELEASES ?= bookworm
 CORES ?=
+PARTS ?=
 VENV := $(CURDIR)/.venv
 TIMED := scripts/timed.sh
 
@@ -48,8 +49,8 @@ test-unit: ## [CORES=2.19]: unit tests on the oldest, the usual and the newest a
 test-sanity: ## [CORES=2.19] [PYTHONS=3.11]: ansible-test sanity on the same
 	@$(TIMED) 'sanity' scripts/matrix.sh sanity $(CORES)
 
-test-integration: venv-test ## modules against this machine's Docker engine
-	@$(TIMED) 'engine tests' scripts/integration.sh
+test-integration: venv-test ## [PARTS=disks]: modules, disks, networks and roles against real Docker engines
+	@$(TIMED) 'engine tests' scripts/integration.sh $(PARTS)
 
 molecule: venv-test ## SCENARIO=x: one scenario on the lab for tests; without it, all of them
 	@$(TIMED) 'molecule $(SCENARIO)' scripts/molecule.sh $(SCENARIO)

@@ -1,20 +1,46 @@
 #!/usr/bin/env bash
-# Engine tests: modules against this machine's Docker engine, disks on a lab host of their own, networks with real packets
-# and the role docker_engine on the hosts of the lab that STOWAGE_LAB names (the role: when it runs). Arguments go to
-# pytest.
+# Engine tests: integration.sh [PART...], all parts without arguments. PYTEST_ADDOPTS goes to pytest.
+#   modules   modules against this machine's Docker engine
+#   disks     disks and power cuts, on a lab host of their own
+#   network   networks with real packets, on two hosts of the lab that STOWAGE_LAB names, or of a lab of their own
+#   roles     the role docker_engine on the hosts of the lab STOWAGE_LAB (`ci`), when it runs
+#   lists     nothing but the package lists that `modules` needs, where apt has none
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 docker info >/dev/null 2>&1 || die 'No Docker engine answers here, and these tests need one: make lab starts it.'
 export ANSIBLE_CONFIG=$PWD/ansible.cfg PATH=$PWD/.venv/bin:$PATH
 mkdir -p build/junit
+failed=()
+
 # The tests' image is made of a package that apt must know.
-if command -v apt-get >/dev/null && ! apt-cache show busybox-static >/dev/null 2>&1; then as_root apt-get -qq update; fi
-failed=0
-python -m pytest -q --junitxml=build/junit/integration.xml tests/integration "$@" || failed=1
-if [ -e "inventories/labs/${STOWAGE_LAB:-ci}/hosts.yml" ]; then
-  ansible-playbook -i "inventories/labs/${STOWAGE_LAB:-ci}" tests/integration/roles/engine.yml || failed=1
-else
-  say "!!!! NOT TESTED: the role docker_engine on engines; its hosts are a lab's: make molecule, or make test"
-fi
-exit "$failed"
+lists() {
+  command -v apt-get >/dev/null || return 0
+  apt-cache show busybox-static >/dev/null 2>&1 || as_root apt-get -qq update
+}
+
+tests() {
+  python -m pytest -q --durations=10 --junitxml="build/junit/integration-$1.xml" "tests/integration/$1"
+}
+
+roles() {
+  local inventory=inventories/labs/${STOWAGE_LAB:-ci}
+  if [ -e "$inventory/hosts.yml" ]; then
+    ansible-playbook -i "$inventory" tests/integration/roles/engine.yml
+  else
+    say "!!!! NOT TESTED: the role docker_engine on engines; its hosts are a lab's: make molecule, or make test"
+  fi
+}
+
+parts=("$@")
+[ "${#parts[@]}" -gt 0 ] || parts=(modules disks network roles)
+for part in "${parts[@]}"; do
+  case $part in
+    modules) { lists && tests modules; } || failed+=(modules) ;;
+    disks | network) tests "$part" || failed+=("$part") ;;
+    roles) roles || failed+=(roles) ;;
+    lists) lists || failed+=(lists) ;;
+    *) die "integration.sh knows modules, disks, network, roles and lists, not '$part'" ;;
+  esac
+done
+[ "${#failed[@]}" -eq 0 ] || die "engine tests failed: ${failed[*]}"

@@ -1,60 +1,101 @@
 #!/usr/bin/env bash
-# All that CI runs. Every phase runs, also when one before it failed; the exit code and the last lines tell the sum.
-# PHASES="lint unit" narrows it. The lab `ci` and the engine, if this run started it, are taken away at the end.
-# Unit tests and sanity need no engine: they run beside the engine tests, on what processor time those leave. Their output
-# is shown at the end (build/beside.log tells earlier).
+# All that CI runs. Every phase runs, also when another one failed; the exit code and the last lines tell the sum.
+# PHASES="lint unit" narrows it. The labs, and the engine if this run started it, are taken away at the end.
+#
+# Most of what needs a lab waits, and the rest computes. So four lanes run side by side, each with hosts of its own:
+#   scenarios   molecule, on the lab `ci`: what the example fleet is for                      (shown as it runs)
+#   networks    engine tests of networks and roles on the lab `cinet`, then the scenarios with a fleet of their own
+#   engines     engine tests of modules, on this machine's engine, and of disks, on a lab host of their own
+#   computing   lint, unit tests, sanity: what processor time the others leave
+# The output of the last three is shown when they are over (build/lanes/NAME.log tells earlier).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 . scripts/lib.sh
 
 phases=" ${PHASES:-lint unit integration molecule sanity} "
-rm -rf build/junit build/timings.txt build/beside.log
-mkdir -p build/junit
-export STOWAGE_LAB=${STOWAGE_LAB:-ci}
-engine_was_there=no
-if docker info >/dev/null 2>&1; then engine_was_there=yes; fi
-failed=()
-beside=
+failed=build/lanes/failed # a line for each phase that failed, whichever lane it ran in
+export STOWAGE_LAB=${STOWAGE_LAB:-ci} RELEASES=${RELEASES:-bookworm}
+networks_lab=${STOWAGE_LAB}net disks_lab=${STOWAGE_LAB}disk
+declare -A lanes=()
 
-wanted() { [[ $phases == *" $1 "* ]]; }
+wanted() {
+  local name
+  for name in "$@"; do [[ $phases == *" $name "* ]] && return 0; done
+  return 1
+}
 
+# phase PHASE NAME COMMAND...: runs a part of a phase and notes when it fails.
 phase() {
   local name=$1
   shift
   wanted "$name" || return 0
-  "$@" || failed+=("$name")
+  scripts/timed.sh "$@" || printf '%s: %s\n' "$name" "$1" >> "$failed"
 }
 
-# Runs phases in the background, with a low priority; `join_beside` waits for them.
-run_beside() {
-  say 'Unit tests and sanity run beside what follows'
-  set -m  # a process group of its own, so that an interrupted run can end all of it
-  (
-    rc=0
-    if wanted unit; then nice -n 10 scripts/timed.sh 'unit tests' scripts/matrix.sh unit || rc=1; fi
-    if wanted sanity; then nice -n 10 scripts/timed.sh sanity scripts/matrix.sh sanity || rc=1; fi
-    exit "$rc"
-  ) > build/beside.log 2>&1 </dev/null &
-  beside=$!
-  set +m
+# begin LANE: runs the function of that name in the background, in a session of its own: an interrupted run can end all of
+# it, and kernels that weigh sessions against each other weigh lanes.
+begin() {
+  env --default-signal=INT setsid scripts/test.sh --lane "$1" > "build/lanes/$1.log" 2>&1 </dev/null &
+  lanes[$1]=$!
 }
 
-join_beside() {
-  [ -n "$beside" ] || return 0
-  wait "$beside" || failed+=(unit-or-sanity)
-  beside=
-  cat build/beside.log
+# Waits for all lanes and shows what they said.
+join() {
+  local lane
+  for lane in networks engines computing; do
+    [ -n "${lanes[$lane]:-}" ] || continue
+    wait "${lanes[$lane]}"
+    unset "lanes[$lane]"
+    printf '\n######## lane %s\n' "$lane"
+    cat "build/lanes/$lane.log"
+  done
+}
+
+# What has to wait for a moment on a host comes first: this lane takes what is left.
+computing() {
+  renice -n 19 -p "$$" >/dev/null
+  { printf 19 > /proc/self/autogroup; } 2>/dev/null
+  phase lint 'virtual environment, lint' scripts/venv.sh lint
+  phase lint lint scripts/lint.sh
+  # The two are in each other's way nowhere, and neither keeps two cores busy all the time.
+  phase sanity sanity scripts/matrix.sh sanity > build/lanes/sanity.log 2>&1 &
+  phase unit 'unit tests' scripts/matrix.sh unit
+  wait
+  cat build/lanes/sanity.log
+}
+
+networks() {
+  export STOWAGE_LAB=$networks_lab HOSTS=2
+  scripts/timed.sh "lab $STOWAGE_LAB up" scripts/lab.sh up "$STOWAGE_LAB" "$HOSTS" "$RELEASES"
+  phase integration 'engine tests: networks' scripts/integration.sh network
+  phase integration 'engine tests: roles' scripts/integration.sh roles
+  phase molecule 'scenarios, own fleets' scripts/molecule.sh --own-fleet
+}
+
+engines() {
+  export STOWAGE_OWN_DISK_LAB=$disks_lab
+  phase integration 'engine tests: modules' scripts/integration.sh modules
+  phase integration 'engine tests: disks' scripts/integration.sh disks
 }
 
 leave_nothing() {
-  scripts/timed.sh "lab $STOWAGE_LAB down" scripts/lab.sh down "$STOWAGE_LAB" || failed+=(lab-down)
-  local left
-  left=$(docker ps -aq --filter "label=stowage.lab=$STOWAGE_LAB"; docker volume ls -q --filter "name=^$STOWAGE_LAB-";
-    docker network ls -q --filter "name=^stowage-$STOWAGE_LAB\$"; ls -d "inventories/labs/$STOWAGE_LAB" 2>/dev/null;
-    losetup -n -l -O BACK-FILE 2>/dev/null | grep -F "/$STOWAGE_LAB-" || true)
+  local lab left
+  # The first lab last, for it takes the hosts' images away, which the others use.
+  for lab in "$disks_lab" "$networks_lab" "$STOWAGE_LAB"; do
+    [ "$lab" = "$STOWAGE_LAB" ] || [ -e "inventories/labs/$lab" ] || continue
+    KEEP_IMAGES=$([ "$lab" = "$STOWAGE_LAB" ] || echo 1) scripts/timed.sh "lab $lab down" scripts/lab.sh down "$lab" ||
+      echo "lab-down: $lab" >> "$failed"
+  done
+  left=$(for lab in "$STOWAGE_LAB" "$networks_lab" "$disks_lab"; do
+      docker ps -aq --filter "label=stowage.lab=$lab"
+      docker volume ls -q --filter "name=^$lab-"
+      docker network ls -q --filter "name=^stowage-$lab\$"
+      ls -d "inventories/labs/$lab" 2>/dev/null
+      losetup -n -l -O BACK-FILE 2>/dev/null | grep -F "/$lab-"
+    done)
   if [ -n "$left" ]; then
-    say "The lab left behind: $left"
-    failed+=(leftovers)
+    say "The labs left behind: $left"
+    echo leftovers >> "$failed"
   fi
   # An engine that this run started by hand is stopped again, by its own process id.
   if [ "$engine_was_there" = no ] && [ ! -d /run/systemd/system ] && [ -s /var/run/docker.pid ]; then
@@ -62,26 +103,50 @@ leave_nothing() {
   fi
 }
 
-# A run that is interrupted takes its lab away too.
-trap '[ -z "$beside" ] || kill -- "-$beside"; leave_nothing; exit 130' INT TERM
-
-scripts/timed.sh 'virtual environments' sh -c 'scripts/venv.sh test && scripts/venv.sh lint' ||
-  die 'The virtual environments could not be made'
-phase lint scripts/timed.sh lint scripts/lint.sh
-# What apt has to bring for them is brought now: two runs of apt at once would be in each other's way.
-if wanted sanity; then need_packages shellcheck; fi
-if wanted unit || wanted sanity; then run_beside; fi
-if wanted integration || wanted molecule; then
-  # The lab starts the engine where none answers; the engine tests and all scenarios share it.
-  phase integration scripts/timed.sh "lab $STOWAGE_LAB up" scripts/lab.sh up "$STOWAGE_LAB" 3 "${RELEASES:-bookworm}"
-  phase integration scripts/timed.sh 'engine tests' scripts/integration.sh
-  phase molecule scripts/molecule.sh
+# A run that is interrupted takes its labs away too. Lanes that clean up after themselves are given the time.
+# shellcheck disable=SC2317  # the trap calls it
+interrupted() {
+  trap '' INT TERM
+  local lane
+  for lane in "${lanes[@]}"; do kill -INT -- "-$lane" 2>/dev/null; done
+  for lane in "${lanes[@]}"; do timeout 60 tail --pid="$lane" -f /dev/null; kill -- "-$lane" 2>/dev/null; done
   leave_nothing
-fi
-join_beside
+  exit 130
+}
 
-[ "${#failed[@]}" -eq 0 ] || say "FAILED: ${failed[*]}"
+if [ "${1:-}" = --lane ]; then
+  trap 'exit 130' INT # and begin nothing more
+  case $2 in
+    computing) computing ;;
+    networks) networks ;;
+    engines) engines ;;
+  esac
+  exit
+fi
+
+rm -rf build/junit build/lanes build/timings.txt
+mkdir -p build/junit build/lanes
+engine_was_there=no
+if docker info >/dev/null 2>&1; then engine_was_there=yes; fi
+trap 'interrupted' INT TERM
+scripts/timed.sh 'virtual environment, tests' scripts/venv.sh test || die 'The virtual environment could not be made'
+# What apt has to bring is brought now: two runs of apt at once would be in each other's way.
+if wanted lint sanity; then need_packages shellcheck; fi
+if wanted lint unit sanity; then begin computing; fi
+if wanted integration molecule; then
+  # The first lab starts the engine where none answers, and builds the image that the others' hosts are made of too.
+  scripts/timed.sh "lab $STOWAGE_LAB up" scripts/lab.sh up "$STOWAGE_LAB" 3 "$RELEASES" || echo lab >> "$failed"
+  # Package lists that the engine tests need are brought before lanes begin, for the same reason.
+  phase integration 'package lists' scripts/integration.sh lists
+  begin networks
+  if wanted integration; then begin engines; fi
+  HOSTS=3 phase molecule 'scenarios, example fleet' scripts/molecule.sh --example
+fi
+join
+if wanted integration molecule; then leave_nothing; fi
+
+[ ! -s "$failed" ] || { say 'FAILED:'; sed 's/^/  /' "$failed"; }
 python3 scripts/summary.py
 counted=$?
-[ "${#failed[@]}" -eq 0 ] && exit "$counted"
+[ ! -s "$failed" ] && exit "$counted"
 exit 1
