@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The stowage.fleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of an instance and of a link; specified in module_utils, containers/options.py and network/links/wanted.py."""
+"""Options of an instance and of a link; module_utils/containers/options.py and network/links/wanted.py specify them."""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ def test_a_container_that_falls_over_says_its_last_words(fleet):
 def test_one_that_never_gets_healthy_fails_after_the_time_with_its_checks_words(fleet):
     health = {"test": "echo leaking; false", "interval": "100ms", "retries": 1}
     result = fleet.containers(fleet.instance(health=health), wait_timeout=1)
-    assert "not well after 1 seconds: health is unhealthy; its last check said: leaking" in result["msg"]
+    assert "not healthy after 1 seconds: health is unhealthy; its last check said: leaking" in result["msg"]
 
 
 def test_a_stranger_of_the_same_name_is_left_alone(fleet, api, image):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -34,12 +35,42 @@ def test_a_host_without_a_ledger_takes_any_plan(tmp_path):
     ledger.check_plan(PLAN, None)
 
 
-def test_a_ledger_reads_back(tmp_path):
-    ledger.write_ledger(str(tmp_path), "fleet", PLAN, "bob@control", {"instances": [{"name": "a_b_0"}], "hosts": []})
-    found = ledger.read_ledger(str(tmp_path), "fleet")
-    assert ledger.is_claimed(PLAN, found)
-    assert (found["by"], found["instances"]) == ("bob@control", [{"name": "a_b_0"}])
+BODY = {"instances": [{"name": "a_b_0"}], "seen": [], "hosts": [{"name": "h1"}], "disks": []}
+
+
+def test_the_head_of_a_ledger_is_on_every_host_and_the_body_on_its_keepers(tmp_path):
+    keeper, other = str(tmp_path / "keeper"), str(tmp_path / "other")
+    for place, content in ((keeper, {"keepers": ["h1"], "body": BODY}), (other, {"keepers": ["h1"]})):
+        ledger.write_ledger(place, "fleet", PLAN, "bob@control", content)
+        found = ledger.read_ledger(place, "fleet")
+        assert ledger.is_claimed(PLAN, found)
+        assert (found["by"], found["keepers"], found["has_body"]) == ("bob@control", ["h1"], place == keeper)
+    assert ledger.read_body(keeper, "fleet") == BODY
+    assert ledger.read_body(other, "fleet") is None
+
+
+def test_a_host_that_is_a_keeper_no_longer_forgets_the_body(tmp_path):
+    ledger.write_ledger(str(tmp_path), "fleet", PLAN, "bob@control", {"body": BODY})
+    ledger.write_ledger(str(tmp_path), "fleet", {**PLAN, "id": "next", "serial": 6}, "bob@control", {})
     assert os.listdir(tmp_path / "fleet") == ["ledger.json"]
+
+
+def test_a_body_of_another_plan_than_the_head_counts_for_nothing(tmp_path):
+    ledger.write_ledger(str(tmp_path), "fleet", PLAN, "bob@control", {"body": BODY})
+    body = (tmp_path / "fleet/ledger-body.json").read_bytes()
+    ledger.write_ledger(str(tmp_path), "fleet", {**PLAN, "id": "next", "serial": 6}, "bob@control", {"body": BODY})
+    (tmp_path / "fleet/ledger-body.json").write_bytes(body)
+    assert ledger.read_body(str(tmp_path), "fleet") is None
+
+
+def test_a_ledger_of_the_version_before_is_read(tmp_path):
+    (tmp_path / "fleet").mkdir()
+    old = {"version": 1, "serial": 4, "plan_id": "old", "instances": [{"name": "a_b_0"}], "hosts": [{"name": "h1"}]}
+    (tmp_path / "fleet/ledger.json").write_text(json.dumps(old))
+    found = ledger.read_ledger(str(tmp_path), "fleet")
+    assert (found["serial"], found["has_body"]) == (4, True)
+    assert "instances" not in found
+    assert ledger.read_body(str(tmp_path), "fleet") == BODY
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"serial": "x"}', '{"serial": 1, "version": 99}'])

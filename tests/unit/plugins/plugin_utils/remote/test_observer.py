@@ -12,7 +12,8 @@ import yaml
 from ansible_collections.stowage.fleet.plugins.plugin_utils.remote.observer import _ARGUMENTS
 
 TASKS = pathlib.Path(__file__).resolve().parents[5] / "roles" / "stowage" / "tasks"
-LOOK_INTO_POOLS = ("host_info", "containers", "disk_move", "volume")
+LOOK_INTO_POOLS = ("observe", "apply", "volume")
+HANDLERS = TASKS.parent / "handlers" / "main.yml"
 
 
 def arguments(tasks):
@@ -23,15 +24,16 @@ def arguments(tasks):
 
 
 def test_each_task_that_looks_into_a_pool_is_told_where_the_hosts_is():
-    found = {path.stem: list(arguments(yaml.safe_load(path.read_text()))) for path in TASKS.glob("*.yml")}
-    del found["claim"]  # promises a plan, and sees no disk
+    found = {path.stem: list(arguments(yaml.safe_load(path.read_text()))) for path in [*TASKS.glob("*.yml"), HANDLERS]}
     pools = {(stem, given.get("pool")) for stem, some in found.items() for given in some}
     told = _ARGUMENTS["pool"]
     assert "storage_pool" in told
-    assert pools == {(stem, told) for stem in ("observe", "step", "keep", "delete_disks")}
+    assert pools == {(stem, told) for stem in ("observe", "apply", "work", "main", "delete_disks")}
 
 
-def test_a_disk_is_deleted_for_its_age_by_one_task_only():
-    given = [(path.stem, key) for path in TASKS.glob("*.yml") for one in arguments(yaml.safe_load(path.read_text()))
-             for key in one if key.startswith("keep_") and key.endswith("days")]
-    assert given == [("delete_disks", "keep_days")]
+def test_every_phase_of_a_plan_is_told_the_same_of_its_host():
+    told = [{key: value for key, value in one.items() if key != "phase"}
+            for path in (TASKS / "apply.yml", TASKS / "work.yml", HANDLERS)
+            for one in arguments(yaml.safe_load(path.read_text()))]
+    assert len(told) == 3
+    assert told[0] == told[1] == told[2]

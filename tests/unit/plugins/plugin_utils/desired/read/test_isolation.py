@@ -8,7 +8,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.stowage.fleet.plugins.module_utils.network.filter import rules
-from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.apply.policies import build_policies
+from ansible_collections.stowage.fleet.plugins.module_utils.network.filter.policy import COMMON
+from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.apply.policies import (
+    build_policies,
+    clusters_by_host,
+    in_parts,
+)
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.complaints import Complaints
 from ansible_collections.stowage.fleet.plugins.plugin_utils.desired.read.isolation import build_policy, isolate
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.desired.fleets import instance, read, variables
@@ -86,8 +91,8 @@ def test_members_that_come_are_peers_before_and_members_that_go_until_the_end():
     planned = [instance("acme_db_0", action="keep"), instance("acme_db_1"), instance("acme_db_2", action="remove")]
     running = [observed("acme_db_0", address="10.0.0.10"), observed("acme_db_2", address="10.0.0.12")]
     seen = {"h1": {"containers": running}}
-    found = build_policies(desired, planned, seen, {}, ["h1"])
-    names = {phase: {member["name"] for member in found[phase]["h1"]["clusters"]["acme"]["members"]} for phase in found}
+    found = build_policies(desired, planned, seen, {})
+    names = {phase: {member["name"] for member in found[phase]["clusters"]["acme"]["members"]} for phase in found}
     assert names["before"] == names["during"] == {"acme_db_0", "acme_db_1", "acme_db_2"}
     assert names["after"] == {"acme_db_0", "acme_db_1"}
 
@@ -96,19 +101,28 @@ def test_what_moves_to_another_address_is_both_until_it_has_moved():
     desired, _complaints = read(stowage_clusters=variables()["stowage_clusters"])
     planned = [instance("acme_db_0", action="update", address="10.0.0.50")]
     seen = {"h1": {"containers": [observed("acme_db_0", address="10.0.0.10")]}}
-    found = build_policies(desired, planned, seen, {}, ["h1"])
-    first = {phase: found[phase]["h1"]["clusters"]["acme"]["members"][0]["address"] for phase in found}
+    found = build_policies(desired, planned, seen, {})
+    first = {phase: found[phase]["clusters"]["acme"]["members"][0]["address"] for phase in found}
     assert first == {"before": "10.0.0.10", "during": "10.0.0.50", "after": "10.0.0.50"}
-    held = build_policies(desired, planned, seen, {"acme_db_0": "outside"}, ["h1"])
-    assert held["after"]["h1"]["clusters"]["acme"]["members"][0]["address"] == "10.0.0.10"
+    held = build_policies(desired, planned, seen, {"acme_db_0": "outside"})
+    assert held["after"]["clusters"]["acme"]["members"][0]["address"] == "10.0.0.10"
 
 
 def test_a_host_is_told_of_its_own_clusters_only():
     desired, _complaints = read(stowage_clusters=clusters())
     planned = [instance("acme_db_0", host="h1"), instance("globex_db_0", host="h2")]
-    found = build_policies(desired, planned, {"h1": {}, "h2": {}}, {}, ["h1", "h2"])
-    assert list(found["after"]["h1"]["clusters"]) == ["acme"]
-    assert list(found["after"]["h2"]["clusters"]) == ["globex"]
+    assert clusters_by_host(planned, {"h1": {}, "h2": {}}, ["h1", "h2"]) == {"h1": {"acme"}, "h2": {"globex"}}
+    parts = in_parts(build_policies(desired, planned, {"h1": {}, "h2": {}}, {})["after"])
+    assert sorted(parts) == [COMMON, "acme", "globex"]
+
+
+def test_a_part_of_the_policy_changes_its_digest_only_with_its_own_cluster():
+    desired, _complaints = read(stowage_clusters=clusters())
+    planned = [instance("acme_db_0", host="h1"), instance("globex_db_0", host="h2")]
+    more = [*planned, instance("acme_db_1", host="h2")]
+    before, after = (in_parts(build_policies(desired, some, {"h1": {}}, {})["after"]) for some in (planned, more))
+    assert before["acme"][0] != after["acme"][0]
+    assert (before["globex"], before[COMMON]) == (after["globex"], after[COMMON])
 
 
 @pytest.mark.parametrize(("more", "held"), [
