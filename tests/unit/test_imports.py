@@ -26,6 +26,7 @@ ROOMS = (
     "plugin_utils.placement.steps", "plugin_utils.placement.search", "plugin_utils.placement.feasible",
     "plugin_utils.placement.read", "plugin_utils.placement.model", "plugin_utils.placement.numeric",
     "plugin_utils.remote", "plugin_utils.rendering", "plugin_utils.inventory_sources",
+    "plugin_utils.terminal",
     # The hosts' side, which both use.
     "module_utils.observation", "module_utils.containers", "module_utils.disks",
     "module_utils.network.runtime", "module_utils.network.links", "module_utils.network.filter",
