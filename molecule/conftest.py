@@ -79,8 +79,10 @@ class Fleet:
     def play(self, playbook: str, *arguments: str, extra: Optional[dict[str, Any]] = None) -> Run:
         """Run one of the collection's playbooks to its end."""
         start = time.monotonic()
+        # Tests read Ansible's own output, unless they choose another.
+        environment = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", **os.environ}
         done = subprocess.run(
-            self.command(playbook, *arguments, extra=extra),
+            self.command(playbook, *arguments, extra=extra), env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False, cwd=TOP,
         )
         recap = {

@@ -193,7 +193,8 @@ class Net:
     def play(self, playbook, *arguments, check=True):
         """Run one of the collection's playbooks on the lab."""
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": f"{BIN}:{os.environ['PATH']}",
-                       "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "1"}
+                       "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_NOCOLOR": "1",
+                       "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
         done = subprocess.run(["ansible-playbook", "-i", str(self.inventory), f"playbooks/{playbook}.yml", *arguments],
                               cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
         assert not check or done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
