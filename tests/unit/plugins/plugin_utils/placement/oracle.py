@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import math
 import re
 from typing import Any
@@ -168,15 +169,20 @@ class World:
         run = self.running.get(key)
         return key in self.desired and (run is None or self.hosts[run["host"]].state != "unreachable")
 
-    def silent(self, group: tuple[str, str]) -> int:
-        """How many wanted members of a group are on hosts that don't answer, and are not replaced."""
+    @functools.cached_property
+    def _silent(self) -> collections.Counter[tuple[str, str]]:
+        """Of each group, as below; counted once, since a fleet's judge asks for every instance."""
         replaced = (self.problem.get("options") or {}).get("replace_unreachable", False)
-        return sum(
-            1
+        return collections.Counter(
+            key[:2]
             for key, run in self.running.items()
-            if key[:2] == group and key in self.desired and self.hosts[run["host"]].state == "unreachable"
+            if key in self.desired and self.hosts[run["host"]].state == "unreachable"
             if replaced is not True and run["host"] not in (replaced or [])
         )
+
+    def silent(self, group: tuple[str, str]) -> int:
+        """How many wanted members of a group are on hosts that don't answer, and are not replaced."""
+        return self._silent[group]
 
     def batch(self, group: tuple[str, str]) -> int:
         """How many members of a group may be down at once."""
