@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import json
+import os
 import resource
 import statistics
 import time
@@ -78,6 +79,11 @@ def _short(figure: float | None) -> float | int | None:
     if figure is None or isinstance(figure, int):
         return figure
     return float(f"{figure:.4g}")
+
+
+def smoke() -> bool:
+    """Whether this run only shows that the benchmarks work: small sizes, one round, figures that mean nothing."""
+    return os.environ.get("SMOKE", "") not in ("", "0")
 
 
 def median_seconds(function: Callable[[], Any], rounds: int = 3, warmup: int = 1) -> tuple[float, Any]:
