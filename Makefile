@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help venv demo lab lab-down test test-unit test-sanity test-integration test-molecule molecule lint docs \
-        bench clean venv-test venv-lint venv-bench leftovers
+        bench bench-smoke clean venv-test venv-lint venv-bench leftovers
 
 LAB ?= lab
 HOSTS ?= 3
@@ -61,10 +61,11 @@ lint: venv-test venv-lint ## ruff, mypy, yamllint, shellcheck, ansible-lint, doc
 docs: venv-lint ## the README of each role, from its argument specs
 	@$(TIMED) 'docs' .venv-lint/bin/python scripts/role_readme.py
 
-bench: venv-bench ## BENCH=x: a benchmark beside its peer (tests/benchmarks/README.md lists them)
-	@[ -n "$(BENCH)" ] || { echo "BENCH=$$(ls -d tests/benchmarks/*/__init__.py | xargs -n1 dirname | xargs -n1 basename | tr '\n' ' ')"; exit 2; }
-	@PATH="$(CURDIR)/.venv-bench/bin:$$PATH" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg" \
-	  .venv-bench/bin/python tests/benchmarks/run.py $(BENCH)
+bench: venv-bench ## BENCH=x [CASES="a b"] [SMOKE=1]: a benchmark beside its peer (tests/benchmarks/README.md lists them)
+	@scripts/bench.sh '$(BENCH)' $(addprefix --case ,$(CASES))
+
+bench-smoke: venv-bench ## every benchmark at a small size, to see that it works
+	@$(TIMED) 'benchmarks, smoke' scripts/bench.sh smoke
 
 clean: ## virtual environments, caches and build results; labs stay (lab-down takes them)
 	@rm -rf .venv .venv-* .cache build .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/output .ansible

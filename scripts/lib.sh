@@ -67,3 +67,15 @@ link_collection() {
   mkdir -p "$site/ansible_collections/stowage"
   ln -sfn "$2" "$site/ansible_collections/stowage/fleet"
 }
+
+# know_package NAME: lets apt, where it is, know a package that is only downloaded.
+know_package() {
+  if command -v apt-get >/dev/null && ! apt-cache show "$1" >/dev/null 2>&1; then as_root apt-get -qq update; fi
+}
+
+# Stops an engine that was started by hand, by its own process id; one of the service manager's is left to it.
+stop_engine() {
+  if [ ! -d /run/systemd/system ] && [ -s /var/run/docker.pid ]; then
+    as_root kill "$(cat /var/run/docker.pid)"
+  fi
+}

@@ -12,7 +12,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 . scripts/lib.sh
 
-phases=" ${PHASES:-lint unit integration molecule sanity} "
+phases=" ${PHASES:-lint unit integration bench molecule sanity} "
 failed=build/lanes/failed # a line for each phase that failed, whichever lane it ran in
 export STOWAGE_LAB=${STOWAGE_LAB:-ci} RELEASES=${RELEASES:-bookworm}
 networks_lab=${STOWAGE_LAB}net disks_lab=${STOWAGE_LAB}disk
@@ -76,6 +76,9 @@ engines() {
   export STOWAGE_OWN_DISK_LAB=$disks_lab
   phase integration 'engine tests: modules' scripts/integration.sh modules
   phase integration 'engine tests: disks' scripts/integration.sh disks
+  # Not what they measure, only that they do: their hosts are simulated, or made by themselves.
+  phase bench 'virtual environment, peers' scripts/venv.sh bench
+  phase bench 'benchmarks, smoke' scripts/bench.sh smoke
 }
 
 leave_nothing() {
@@ -98,9 +101,7 @@ leave_nothing() {
     echo leftovers >> "$failed"
   fi
   # An engine that this run started by hand is stopped again, by its own process id.
-  if [ "$engine_was_there" = no ] && [ ! -d /run/systemd/system ] && [ -s /var/run/docker.pid ]; then
-    as_root kill "$(cat /var/run/docker.pid)"
-  fi
+  if [ "$engine_was_there" = no ]; then stop_engine; fi
 }
 
 # A run that is interrupted takes its labs away too. Lanes that clean up after themselves are given the time.
@@ -133,13 +134,13 @@ scripts/timed.sh 'virtual environment, tests' scripts/venv.sh test || die 'The v
 # What apt has to bring is brought now: two runs of apt at once would be in each other's way.
 if wanted lint sanity; then need_packages shellcheck; fi
 if wanted lint unit sanity; then begin computing; fi
-if wanted integration molecule; then
+if wanted integration bench molecule; then
   # The first lab starts the engine where none answers, and builds the image that the others' hosts are made of too.
   scripts/timed.sh "lab $STOWAGE_LAB up" scripts/lab.sh up "$STOWAGE_LAB" 3 "$RELEASES" || echo lab >> "$failed"
   # Package lists that the engine tests need are brought before lanes begin, for the same reason.
   phase integration 'package lists' scripts/integration.sh lists
   begin networks
-  if wanted integration; then begin engines; fi
+  if wanted integration bench; then begin engines; fi
   HOSTS=3 phase molecule 'scenarios, example fleet' scripts/molecule.sh --example
 fi
 join

@@ -19,7 +19,8 @@ case $purpose in
   run)   folder=.venv;       wanted=(-r requirements.txt) ;;
   test)  folder=.venv;       wanted=(-r requirements-test.txt) ;;
   lint)  folder=.venv-lint;  wanted=(-r requirements-lint.txt) ;;
-  bench) folder=.venv-bench; wanted=(-r requirements-bench.txt) ;;
+  # Ansible compiles collections by itself: byte code of the 45,000 files of its peers would be made for nothing.
+  bench) folder=.venv-bench; wanted=(--no-compile -r requirements-bench.txt) ;;
   *) die "venv.sh knows run, test, lint and bench, not '$purpose'" ;;
 esac
 # An environment that has the tests' needs has the controller's too: a later `make demo` takes it as it is.

@@ -41,9 +41,11 @@ class Measurement:
         return top / bottom if bottom else None
 
     def ok(self) -> bool | None:
-        """Whether the figure got where it aimed; None if it aimed at nothing."""
+        """Whether the figure got where it aimed; None if it aimed at nothing, or means nothing as in a smoke run."""
         if self.ours is None:
             return False
+        if smoke():
+            return None
         if self.judged is not None:
             return self.judged
         if self.reach is None:
@@ -86,6 +88,11 @@ def smoke() -> bool:
     return os.environ.get("SMOKE", "") not in ("", "0")
 
 
+def turns(count: int) -> range:
+    """The numbers of `count` rounds, from 1, after a warm-up of number 0; a smoke run has one round and no warm-up."""
+    return range(1, 2) if smoke() else range(count + 1)
+
+
 def median_seconds(function: Callable[[], Any], rounds: int = 3, warmup: int = 1) -> tuple[float, Any]:
     """The median wall-clock seconds of `rounds` calls after `warmup` unmeasured ones, and the last call's result.
 
@@ -101,6 +108,8 @@ def median_wall_and_cpu(function: Callable[[], Any], rounds: int = 3, warmup: in
     Of one thread that waits for nothing, the two are the same, unless others keep the core busy.
     """
     result = None
+    if smoke():
+        rounds, warmup = 1, 0
     for _turn in range(warmup):
         result = function()
     wall, cpu = [], []

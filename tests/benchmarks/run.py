@@ -54,12 +54,21 @@ def measure_apart(name: str, case: str) -> tuple[list[str], bool, bool]:
     return lines, code == 0, all('"ok": false' not in line for line in lines)
 
 
+def needs(bench: ModuleType) -> str:
+    """What a benchmark asks of the machine, a word and a value in each line, for scripts/bench.sh."""
+    lines = [f"package {name}\n" for name in getattr(bench, "PACKAGES", [])]
+    lines += [f"download {name}\n" for name in getattr(bench, "DOWNLOADS", [])]
+    lines += ["engine docker\n"] if getattr(bench, "NEEDS_ENGINE", False) else []
+    return "".join(lines)
+
+
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description="Run a benchmark; its JSON lines come last.")
     parser.add_argument("name", choices=names())
     parser.add_argument("--case", action="append", default=[], help="only this case; may be repeated")
     parser.add_argument("--list", action="store_true", help="name the cases and stop")
+    parser.add_argument("--needs", action="store_true", help="name what this machine must have for it, and stop")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a figure missed its reach")
     parser.add_argument("--json", type=Path, help="also write the JSON lines to this file")
     parser.add_argument("--here", action="store_true", help="run the cases in this very process (for a profiler)")
@@ -70,11 +79,15 @@ def main(argv: list[str] | None = None) -> int:
     """The exit code: 1 when a case could not run (or, with --strict, missed its reach)."""
     args = arguments(argv)
     bench = importlib.import_module(f"benchmarks.{args.name}")
+    if args.needs:
+        sys.stdout.write(needs(bench))
+        return 0
     known = bench.cases()
     if args.list:
         sys.stdout.write("\n".join(known) + "\n")
         return 0
-    unknown = [case for case in args.case if case not in known]
+    takes = getattr(bench, "takes", known.__contains__)
+    unknown = [case for case in args.case if not takes(case)]
     if unknown:
         sys.stderr.write(f"No such case of {args.name}: {', '.join(unknown)}; there are {', '.join(known)}\n")
         return 2

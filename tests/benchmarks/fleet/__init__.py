@@ -56,10 +56,16 @@ ROUNDS = 3
 
 
 def cases() -> list[str]:
-    """The names `--case` takes, in the order they run; other numbers of hosts are taken too."""
+    """The names `--case` takes, in the order they run: what the first creates, the others of its size begin with."""
     if smoke():
-        return ["no-change-6", "scale-6", "create-6"]
-    return ["no-change-40", "scale-40", "create-40", f"no-change-{LARGE}", f"scale-{LARGE}"]
+        return ["create-4", "no-change-4", "scale-4"]
+    return ["create-40", "no-change-40", "scale-40", f"no-change-{LARGE}", f"scale-{LARGE}"]
+
+
+def takes(case: str) -> bool:
+    """Whether this is a case: any number of hosts will do."""
+    what, _dash, hosts = case.rpartition("-")
+    return what in REACH and hosts.isdigit() and int(hosts) > 0
 
 
 def run(case: str) -> Iterator[Measurement]:
@@ -91,7 +97,8 @@ class _Run(NamedTuple):
 
 
 def _medians(name: str, runs: list[_Run]) -> list[Any]:
-    cpu, wall, memory = (statistics.median(getattr(run.cost, what) for run in runs) for what in ("cpu", "wall", "memory"))
+    kinds = ("cpu", "wall", "memory")
+    cpu, wall, memory = (statistics.median(getattr(run.cost, kind) for run in runs) for kind in kinds)
     return [name, cpu, wall, int(memory / MIB)]
 
 

@@ -134,7 +134,7 @@ VARIABLES: dict[str, Any] = {
             "image": "shop/web:1.24",
             "env": {
                 "HOST": "{{ instance.host }}",
-                "BACKENDS": "{{ members.app | map(attribute='address') | map('regex_replace', '$', ':8080') | join(',') }}",
+                "BACKENDS": "{% for member in members.app %}{{ member.address }}:8080 {% endfor %}",
                 "TZ": "UTC",
             },
             "health": {"test": "curl --fail --silent localhost", "interval": "2s", "timeout": "5s", "retries": 5},

@@ -9,11 +9,14 @@ import csv
 import dataclasses
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.measure import smoke
 
 GIB = 2**30
 MIB = 2**20
@@ -60,11 +63,34 @@ def folder() -> Path:
 
 def rows(name: str) -> list[dict[str, str]]:
     """The rows of a CSV file of the traces; a missing one is an error that says where it was looked for."""
+    if smoke():
+        return made_up(name)
     file = folder() / name
     if not file.exists():
         raise FileNotFoundError(f"{file} is missing; STOWAGE_DATA names the folder with huawei/ and openb/")
     with file.open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def made_up(name: str) -> list[dict[str, str]]:
+    """Rows as the traces have them, few and invented, so that a smoke run needs no data."""
+    rng = random.Random(name)
+    few = range(120)
+    made: dict[str, Callable[[int], dict[str, object]]] = {
+        "PM_res": lambda _n: {"CPU1": 32, "RAM1": 128, "CPU2": 32, "RAM2": 128},
+        "VM_data": lambda n: {
+            "flavor_vcpus": rng.choice([2, 4, 8]),
+            "flavor_ram": rng.choice([4, 8, 16]),
+            "numa": rng.choice([1, 2]),
+            "strategy": ["", "", "", "affinity", "anti-affinity", "fault_domain"][n // 4 % 6],
+            "group": n // 4 if n // 4 % 6 > 2 else "",
+            "domain": n % 2 if n // 4 % 6 == 5 else "",
+        },
+        "openb_node": lambda n: {"sn": f"node{n}", "cpu_milli": 32000, "memory_mib": 131072},
+        "openb_pod": lambda n: {"cpu_milli": rng.choice([500, 4000]), "memory_mib": 2048, "creation_time": n},
+    }
+    row = next(make for start, make in made.items() if Path(name).name.startswith(start))
+    return [{key: str(value) for key, value in row(number).items()} for number in few]
 
 
 # --- huawei ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.stowage.fleet.plugins.plugin_utils.placement import Problem, solve
 from ansible_collections.stowage.fleet.tests.unit.plugins.plugin_utils.placement.oracle_plan import complaints
-from benchmarks.measure import Measurement, median_wall_and_cpu, peak_memory, table
+from benchmarks.measure import Measurement, median_wall_and_cpu, peak_memory, smoke, table
 from benchmarks.placement import data
 from benchmarks.placement.bound import lower_bound
 from benchmarks.placement.peers import PEERS, Outcome
@@ -31,23 +31,28 @@ def judged(problem: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
 # --- the fleet at scale ---------------------------------------------------------------------------------------------
 
 
-def scale_100k() -> Iterator[Measurement]:
+def fleet() -> tuple[str, dict[str, Any]]:
+    """The size of the fleet in the names of cases, and its problem."""
+    return ("1k", data.fleet(1000, 20, 100)) if smoke() else ("100k", data.fleet())
+
+
+def scale() -> Iterator[Measurement]:
     """100,000 instances in 2,000 groups on 10,000 hosts, from empty. Three rounds after one to warm up."""
-    raw = data.fleet()
+    size, raw = fleet()
     problem, parsing = parsed(raw)
     seconds, cpu, plan = median_wall_and_cpu(lambda: solve(problem))
     result = told(plan)
     # Taken before the plan is judged: the judge's memory is not the planner's.
     peak = peak_memory()
-    say("scale-100k", seconds, cpu, parsing, judged(raw, result))
-    yield Measurement(BENCH, "scale-100k", "s", seconds, reach=2)
-    yield Measurement(BENCH, "scale-100k", "unplaced instances", len(result["unplaced"]), reach=0)
-    yield Measurement(BENCH, "scale-100k", "MiB peak memory", peak / MIB, reach=1024)
+    say(f"scale-{size}", seconds, cpu, parsing, judged(raw, result))
+    yield Measurement(BENCH, f"scale-{size}", "s", seconds, reach=2)
+    yield Measurement(BENCH, f"scale-{size}", "unplaced instances", len(result["unplaced"]), reach=0)
+    yield Measurement(BENCH, f"scale-{size}", "MiB peak memory", peak / MIB, reach=1024)
 
 
 def add_20() -> Iterator[Measurement]:
     """One group of 20 more, kept apart on hosts, on the fleet with its 100,000 running. Five rounds after one."""
-    raw = full_fleet()
+    _size, raw = full_fleet()
     raw["clusters"]["newcomer"] = {
         "state": "started",
         "groups": {
@@ -63,25 +68,26 @@ def add_20() -> Iterator[Measurement]:
     seconds, cpu, plan = median_wall_and_cpu(lambda: solve(problem), rounds=5)
     result = judged(raw, told(plan))
     say("add-20", seconds, cpu, parsing, result)
-    done = result["summary"]["create"] == 20 and result["summary"]["keep"] == 100_000
+    done = result["summary"]["create"] == 20 and result["summary"]["keep"] == len(raw["running"])
     yield Measurement(BENCH, "add-20", "s", seconds, reach=0.1, judged=None if done else False)
 
 
-def no_change_100k() -> Iterator[Measurement]:
+def no_change() -> Iterator[Measurement]:
     """The same fleet, with nothing to change. Five rounds after one."""
-    raw = full_fleet()
+    size, raw = full_fleet()
     problem, parsing = parsed(raw)
     seconds, cpu, plan = median_wall_and_cpu(lambda: solve(problem), rounds=5)
     result = judged(raw, told(plan))
-    say("no-change-100k", seconds, cpu, parsing, result)
-    yield Measurement(BENCH, "no-change-100k", "s", seconds, reach=0.5, judged=False if result["changed"] else None)
+    say(f"no-change-{size}", seconds, cpu, parsing, result)
+    judgement = False if result["changed"] else None
+    yield Measurement(BENCH, f"no-change-{size}", "s", seconds, reach=0.5, judged=judgement)
 
 
-def full_fleet() -> dict[str, Any]:
+def full_fleet() -> tuple[str, dict[str, Any]]:
     """The fleet with all its instances running as planned."""
-    raw = data.fleet()
+    size, raw = fleet()
     raw["running"] = data.running_of(raw, told(solve(Problem.from_dict(raw))))
-    return raw
+    return size, raw
 
 
 def parsed(raw: dict[str, Any]) -> tuple[Problem, float]:
@@ -160,9 +166,11 @@ def against(case: str, hosts: int, unplaced: int, name: str, outcome: Outcome) -
 
 
 CASES: dict[str, Callable[[], Iterator[Measurement]]] = {
-    "scale-100k": scale_100k,
+    "scale-100k": scale,
+    "scale-1k": scale,
     "add-20": add_20,
-    "no-change-100k": no_change_100k,
+    "no-change-100k": no_change,
+    "no-change-1k": no_change,
     **{
         f"huawei-{sequence}{suffix}": lambda sequence=sequence, suffix=suffix: huawei(sequence, bool(suffix))
         for sequence in ("C1", "C2", "C3")
