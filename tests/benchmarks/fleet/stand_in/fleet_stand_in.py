@@ -59,7 +59,11 @@ def _execute_module(self, module_name=None, module_args=None, task_vars=None, **
     changed = '"changed": true' in text
     spent = time.process_time() - began
     _note(f"{module} {host} {spent:.6f} {len(told)} {len(text)} {int(changed)}\n")
-    return self._parse_returned_data({"stdout": text, "stderr": "", "rc": 0}, **PROFILE)
+    result = self._parse_returned_data({"stdout": text, "stderr": "", "rc": 0}, **PROFILE)
+    if isinstance(result, dict):
+        return result
+    result.remove_internal_keys()  # ansible-core 2.21 and newer
+    return result.as_result_dict(for_round_trip=True)
 
 
 def _answer(module, host, told, check):
