@@ -123,6 +123,7 @@ class _Fleet:
         self._hosts = self._folder / "hosts"
         self._created: Path | str | None = None
         scenario.write(self._folder / "inventory")
+        scenario.write(self._folder / "at-once", at_once=True)
         # This checkout, whatever collection that environment has.
         (self._folder / "collections" / "ansible_collections" / "stowage").mkdir(parents=True)
         (self._folder / "collections" / "ansible_collections" / "stowage" / "fleet").symlink_to(ROOT)
@@ -159,21 +160,21 @@ class _Fleet:
 
     # --- what happens
 
-    def play(self, playbook: str, **variables: object) -> _Run:
+    def play(self, playbook: str, inventory: str = "inventory", **variables: object) -> _Run:
         """Run a playbook."""
         log = self._hosts / "answers.log"
         log.unlink(missing_ok=True)
         file = self._folder / "trivial.yml" if playbook == "trivial" else ROOT / "playbooks" / f"{playbook}.yml"
         words = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
-        command = [self._python, "-m", "ansible", "playbook", "-i", str(self._folder / "inventory"), str(file), *words]
+        command = [self._python, "-m", "ansible", "playbook", "-i", str(self._folder / inventory), str(file), *words]
         cost = run_command(command, self._environment(), self._folder, MOST_SECONDS, MOST_MEMORY)
         answers = _Answers(log.read_text().splitlines())
         return _Run(dataclasses.replace(cost, cpu=cost.cpu - answers.seconds), answers)
 
-    def create(self) -> _Run:
+    def create(self, inventory: str = "inventory") -> _Run:
         """Create everything, on hosts that have nothing."""
         self._empty()
-        found = self.play("containers")
+        found = self.play("containers", inventory)
         self._expect(self.scenario.instances)
         if self._created is None:
             self._created = shutil.copytree(self._hosts, self._folder / "created")
@@ -203,10 +204,10 @@ class _Fleet:
         simulated.build(self._hosts, self.scenario.names)
 
     def prepare(self) -> None:
-        """Create everything once, for the cases that begin there."""
+        """Create everything once, in the shortest way, for the cases that begin there."""
         if self._created is None:
             try:
-                self.create()
+                self.create("at-once")
             except (TooMuch, RuntimeError) as error:
                 self._created = f"the hosts have nothing yet, and creating it failed: {error}"
         if isinstance(self._created, str):

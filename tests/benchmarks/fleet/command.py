@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
-EVERY = 0.25
+EVERY = 0.5
 MIB = 2**20
 
 
@@ -30,7 +30,7 @@ class TooMuch(Exception):
 class Cost:
     """Seconds on the clock, seconds of processors (user and system), and the peak memory in bytes.
 
-    Memory is that of all processes at one moment, what they share counted once (PSS), looked at four times a second; or
+    Memory is that of all processes at one moment, what they share counted once (PSS), looked at twice a second; or
     that of the largest one, when that was more between two looks.
     """
 

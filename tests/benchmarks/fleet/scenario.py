@@ -55,8 +55,8 @@ class Scenario:
         database, application = max(1, total // 4), max(1, total * 3 // 8)
         return database, application, total - database - application
 
-    def write(self, folder: Path) -> None:
-        """Write the inventory."""
+    def write(self, folder: Path, at_once: bool = False) -> None:
+        """Write the inventory; `at_once` leaves out who requires whom, so that creating everything takes one wave."""
         hosts = {
             name: {
                 "ansible_host": address_of(number),
@@ -66,21 +66,28 @@ class Scenario:
         }
         (folder / "group_vars").mkdir(parents=True)
         _dump(folder / "hosts.yml", {"fleet": {"hosts": hosts}})
-        _dump(folder / "group_vars" / "fleet.yml", {**VARIABLES, "stowage_clusters": self._clusters()})
+        _dump(folder / "group_vars" / "fleet.yml", {**VARIABLES, "stowage_clusters": self._clusters(at_once)})
 
-    def _clusters(self) -> dict[str, Any]:
+    def _clusters(self, at_once: bool) -> dict[str, Any]:
         clusters = {}
         for tenant in self.tenants:
             database, application, web = self._counts(tenant)
             apart = {"anti_affinity": [{"group": "db", "topology": "host"}]}
             spread = {"spread": [{"topology": "zone", "max_skew": 1}]}
+            requires = [[], []] if at_once else [["db"], ["app"]]
             clusters[tenant] = {
                 "state": "started",
                 "allow": [{"from": "{{ stowage_networks.lan.gateway }}", "ports": ["80/tcp"]}],
                 "groups": {
                     "db": {"count": database, "type": "database", "grade": "small", "placement": apart},
-                    "app": {"count": application, "type": "application", "grade": "shared", "requires": ["db"]},
-                    "web": {"count": web, "type": "web", "grade": "tiny", "requires": ["app"], "placement": spread},
+                    "app": {"count": application, "type": "application", "grade": "shared", "requires": requires[0]},
+                    "web": {
+                        "count": web,
+                        "type": "web",
+                        "grade": "tiny",
+                        "requires": requires[1],
+                        "placement": spread,
+                    },
                 },
             }
         return clusters
