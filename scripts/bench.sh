@@ -52,7 +52,8 @@ if [ "${1:-}" = smoke ]; then
   [ "${#failed[@]}" -eq 0 ] || die "Benchmarks that do not work: ${failed[*]}"
   exit 0
 fi
-[ -e "tests/benchmarks/${1:-}/__init__.py" ] && [ -n "${1:-}" ] ||
+if [ -z "${1:-}" ] || [ ! -e "tests/benchmarks/$1/__init__.py" ]; then
   die "There is no benchmark '${1:-}'; BENCH is one of: $(names | tr '\n' ' ')"
+fi
 bring "$1"
 "${runner[@]}" "$@"

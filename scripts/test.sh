@@ -144,7 +144,7 @@ if wanted integration bench molecule; then
   HOSTS=3 phase molecule 'scenarios, example fleet' scripts/molecule.sh --example
 fi
 join
-if wanted integration molecule; then leave_nothing; fi
+if wanted integration bench molecule; then leave_nothing; fi
 
 [ ! -s "$failed" ] || { say 'FAILED:'; sed 's/^/  /' "$failed"; }
 python3 scripts/summary.py
