@@ -5,8 +5,11 @@
 
 A folder holds `<host>.json` for each host, written by `build()`, and the ledgers, each once however many hosts have it.
 `Machine(folder, name).answer(module, arguments, check)` answers for a module and keeps what it changed, so that what is
-created is observed afterwards. Nothing of the product is imported: what Ansible's workers have loaded before they run
-the product's own plugins would be missing from the product's bill.
+created is observed afterwards.
+
+The `settings` of containers are as many and as long as real ones, but not word for word theirs: who compares them with
+what is wanted finds them different. Nothing of the product is imported: what Ansible's workers have loaded before they
+run the product's own plugins would be missing from the product's bill.
 """
 
 from __future__ import annotations
