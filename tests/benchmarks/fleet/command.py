@@ -52,6 +52,9 @@ def run(command: list[str], environment: Mapping[str, str], folder: Path, second
         watch = _Watch(process.pid, began + seconds, memory)
         try:
             process.wait()
+        except BaseException:  # an interrupted benchmark leaves nothing behind
+            _end(process.pid)
+            raise
         finally:
             watch.stop()
             _reap()
