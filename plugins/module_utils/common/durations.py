@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from .errors import InvalidInput
 
@@ -26,7 +27,8 @@ def parse_duration(value):
         text += "s"
     if len(text) > 64 or not _WHOLE.fullmatch(text):
         raise InvalidInput(f"{text[:64]!r} is not a duration; {EXPECTED}")
-    total = int(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+    # Exactly: as floats, 1.001s would be a nanosecond less than 1001ms.
+    total = int(sum(Fraction(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
     if total > _LIMIT:
         raise InvalidInput(f"{text!r} is longer than an engine can count; {EXPECTED}")
     return total
