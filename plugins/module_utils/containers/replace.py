@@ -119,7 +119,11 @@ class Converger:
         else:
             result.ident = container["Id"]
             self._change(job, result, container, image)
-        old = self._owned.replaced.get(job.name)
+        self._finish_replacement(job, result)
+
+    def _finish_replacement(self, job, result):
+        """Remove what a broken run has replaced and left behind."""
+        old = self._owned.replaced.pop(job.name, None)
         if old is not None:
             result.did("recreated", "finished a replacement that a broken run left half done")
             if not self._check:
@@ -235,6 +239,8 @@ class Converger:
         made, carried, left = carry_volumes(job.made, container)
         body = payload(job.instance, made, self._owned.fleet, job.spec, carried)
         ident = self._engine.create(job.name + NEXT, body)
+        # It has the name that this container is to get.
+        self._finish_replacement(job, result)
         state = container["State"]["Status"]
         if state in _ACTIVE:
             self._engine.update(container["Id"], {"RestartPolicy": {"Name": "no"}})
