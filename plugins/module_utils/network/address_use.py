@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..common.labels import FLEET
 from ..common.naming import NEXT, OLD
 from ..engine.client import container_name
@@ -15,6 +17,8 @@ from .mac import mac_of
 KEYS = ("address", "address6")
 # What libnetwork says of an address that it has given out already.
 _TAKEN = "address already in use"
+# The kernel says the same of a port of the host that another program listens on.
+_PORT_TAKEN = re.compile(r"\bbind\b.*" + _TAKEN, re.DOTALL)
 # Who has its address as long as it likes.
 _ALIVE = ("running", "paused", "restarting")
 
@@ -83,7 +87,8 @@ def with_holder(message, instance, list_containers, fleet):
     :param list_containers: returns all of this engine.
     :param fleet: whose instance it is.
     """
-    if _TAKEN not in message.lower():
+    said = message.lower()
+    if _TAKEN not in said or _PORT_TAKEN.search(said):
         return message
     held = _held(list_containers())
     addresses = [instance[key] for key in KEYS if instance.get(key)]
