@@ -70,7 +70,7 @@ class HostWork:
         }
         if self._keep_disks_days is not None:
             options.update(keep_disks_days=self._keep_disks_days, keep_instances=self._mine["keep_instances"])
-        return self._converge(options)
+        return self._call("containers", options)
 
     def do(
         self, ready: list[dict[str, Any]], more: bool, board: JobBoard, say: Callable[[str], None]
@@ -119,7 +119,7 @@ class HostWork:
             "wait_patience": _LOOK_AROUND if look_around else _SPEAK,
             "wait_groups": [names for names in (_names(job) for job in jobs) if names] if look_around else [],
         }
-        done = self._converge(options)
+        done = self._call("containers", options)
         rows = {row["name"]: row for row in done.get("containers") or []}
         if done.get("failed") and not any(row.get("failed") for row in rows.values()):
             for job in jobs:
@@ -137,12 +137,6 @@ class HostWork:
         if waiting and time.monotonic() - began > _SPEAK - 1:
             names = ", ".join(row["name"] for row in waiting)
             say(f"waits for {names} to become healthy, since {time.monotonic() - began:.0f} seconds")
-        return done
-
-    def _converge(self, options: dict[str, Any]) -> dict[str, Any]:
-        done = self._call("containers", options)
-        if not done.get("failed") and options["filters"] != "none":
-            self._known.update(options["isolation"]["digests"])
         return done
 
     def _basis(self) -> dict[str, Any]:

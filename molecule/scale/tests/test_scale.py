@@ -41,7 +41,7 @@ def test_from_two_to_five(fleet, page, tmp_path, monkeypatch):
     assert {name: after[name] for name in before} == before, "what ran before runs on"
     assert len({front.address for front in fronts}) == 5
     variables = dict(entry.split("=", 1) for entry in fronts[4].inspect["Config"]["Env"])
-    assert '"ZOO_CONNECT": "VALUE_SPECIFIED' in results.read_text(), "the callback has what modules were told"
+    assert '"pending": false' in results.read_text(), "the callback has what hosts' work came to"
     logs = [fleet.on(host).check_output(f"journalctl --quiet --no-pager --since @{began}") for host in fleet.hosts]
     assert "ansible-stowage.fleet.host_info" in logs[0], "what modules are told is in the hosts' logs"
     for place in (results.read_text(), run.output, *logs):

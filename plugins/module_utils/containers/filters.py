@@ -37,7 +37,7 @@ def converge_isolation(params, check):
     lock = contextlib.nullcontext() if check else host_lock(params["fleet"], params["by"], params["lock_timeout"])
     with lock:
         report = bring_filters(engine, policy, params["fleet"], params["only_changed"], check)
-        if not check:
+        if not check and not params["only_changed"]:
             memorize(told, params["fleet"])
         return report
 

@@ -107,7 +107,8 @@ class _Run:
             return None
         report = bring_filters(self._engine, self._policy, self._params["fleet"], self._params["filters"] == "changed",
                                self._check)
-        if not self._check:
+        if not self._check and self._params["filters"] == "all":
+            # What holds for the time of a change only is not what the host goes by afterwards.
             memorize(self._told, self._params["fleet"])
         return report
 
