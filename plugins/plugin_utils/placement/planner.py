@@ -14,7 +14,6 @@ from .result.plan import Plan
 from .result.relax import add_relaxations
 from .search.address_room import addresses_left
 from .search.draft import Draft, Fates, Slot
-from .search.exact import HAS_ORTOOLS
 from .search.exact_decisions import Verdict, as_good, cost_of, decide
 from .search.heuristic import (
     back_to_its_disk,
@@ -31,6 +30,7 @@ from .search.heuristic import (
 )
 from .search.improve import improve, worth_improving
 from .search.rebalance import rebalance
+from .search.solvers import HAS_ORTOOLS
 
 # Up to this size, what can't be placed is proven to have no place.
 EXACT_HOSTS, EXACT_INSTANCES = 20, 200

@@ -111,13 +111,10 @@ class Machine:
             "images": {name: _image_id(name) for name in arguments.get("images") or []},
             "settings": rows.rows,
             "others": [],
+            "policies": state.get("policies") or {},
+            "ledger": state["ledger"],
         }  # fmt: skip
-        text = json.dumps({"changed": False, **self._invocation("host_info", arguments), "host": host})
-        ledger = "null"
-        if state["ledger"]:
-            # The ledger's own text, which many hosts have alike.
-            ledger = (self._folder / state["ledger"]["file"]).read_text()
-        return f'{text[:-2]}, "ledger": {ledger}}}}}'
+        return json.dumps({"changed": False, **self._invocation("host_info", arguments), "host": host})
 
     # --- containers
 
@@ -136,22 +133,31 @@ class Machine:
             results.append(self._converge(wanted, policies))
             volumes += self._provide(wanted)
         every = [*networks, *results, *volumes]
-        return {"changed": any(one["changed"] for one in every), "containers": sorted(results, key=_name),
+        if arguments.get("filters") == "all":
+            self._state["policies"] = (arguments.get("isolation") or {}).get("digests") or {}
+        changed = any(one["changed"] for one in every)
+        again = {"host": self._seen_again(arguments)} if arguments.get("observe") == "always" or (
+            changed and arguments.get("observe") == "changed") else {}
+        return {**again, "changed": any(one["changed"] for one in every), "containers": sorted(results, key=_name),
                 "networks": networks, "volumes": volumes, "claimed": (ledger or {}).get("serial", 0),
                 "seconds": 0.123}  # fmt: skip
+
+    def _seen_again(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        rows = _Rows("again")
+        containers = [_observed(name, one, rows, arguments["fleet"])
+                      for name, one in sorted(self._state["containers"].items())]
+        return {"containers": [{key: value for key, value in one.items() if key != "settings"} for one in containers],
+                "volumes": [_volume_seen(name, disk) for name, disk in sorted(self._state["disks"].items())]}
 
     def _claim(self, arguments: dict[str, Any]) -> dict[str, Any]:
         plan, ledger = arguments["plan"], self._state["ledger"]
         changed = not ledger or (ledger["serial"], ledger["plan_id"]) != (int(plan["serial"]), plan["id"])
         if changed:
-            content = {"instances": [], "hosts": [], **(arguments.get("ledger") or {}), "version": 1,
-                       "serial": int(plan["serial"]), "plan_id": plan["id"],
-                       "applied_at": SINCE[:19] + "Z", "by": arguments.get("by")}  # fmt: skip
-            text = json.dumps(content)
-            file = f"ledger-{_digits(text, 16)}.text"
-            if not (self._folder / file).exists():
-                _write(self._folder / file, text)
-            self._state["ledger"] = {"serial": int(plan["serial"]), "plan_id": plan["id"], "file": file}
+            told = arguments.get("ledger") or {}
+            self._state["ledger"] = {
+                **{key: told.get(key) for key in ("digest", "fleet_hosts", "keepers")}, "version": 2,
+                "serial": int(plan["serial"]), "plan_id": plan["id"], "applied_at": SINCE[:19] + "Z",
+                "by": arguments.get("by"), "has_body": bool(told.get("body"))}  # fmt: skip
         return {"changed": changed, "containers": [], "networks": [], "volumes": [], "claimed": int(plan["serial"]),
                 "seconds": 0.012}  # fmt: skip
 

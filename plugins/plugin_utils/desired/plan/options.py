@@ -54,6 +54,7 @@ class Directory:
         """``labels`` are those of each host, by host name."""
         self._about: dict[str, dict[str, Any]] = {}
         self._members: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        self._whole: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for instance in sorted(instances, key=lambda item: (item["cluster"], item["group"], item["index"])):
             if instance.get("action") in GONE:
                 continue
@@ -65,8 +66,12 @@ class Directory:
     def variables(self, name: str, groups: Iterable[str]) -> dict[str, Any]:
         """Return ``instance`` and ``members`` for one instance; ``groups`` are all groups of its cluster."""
         about = self._about[name]
-        members = self._members.get(about["cluster"], {})
-        return {"instance": about, "members": {group: members.get(group, []) for group in groups}}
+        cluster = about["cluster"]
+        # One object for all of a cluster: who fills in templates knows by it what is the same.
+        if cluster not in self._whole:
+            members = self._members.get(cluster, {})
+            self._whole[cluster] = {group: members.get(group, []) for group in groups}
+        return {"instance": about, "members": self._whole[cluster]}
 
 
 class Options:

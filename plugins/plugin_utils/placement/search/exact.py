@@ -18,13 +18,7 @@ from typing import Any, Optional
 from ..model import MEMORY, Group
 from ..numeric import np
 from .draft import Draft
-
-try:
-    from ortools.sat.python import cp_model
-
-    HAS_ORTOOLS = True
-except ImportError:
-    HAS_ORTOOLS = False
+from .solvers import cp_model
 
 # A rule is named by (group, kind, number in the group's list of that kind).
 RuleKey = tuple[int, str, int]
@@ -76,7 +70,7 @@ class Model:
 
     def start(self) -> None:
         """An empty model."""
-        self.model = cp_model.CpModel()
+        self.model = cp_model().CpModel()
 
     def held(self, host: int, dimension: int) -> tuple[list[Term], int]:
         """What is held of an amount beside what is counted: (amount, how many), and at most. Nothing, here."""
@@ -318,11 +312,11 @@ class Model:
         elif self.count:
             self.model.Maximize(total)
         status, solver = self.search(work)
-        if status == cp_model.INFEASIBLE:
+        if status == cp_model().INFEASIBLE:
             return Answer({}, {}, 0, True)
-        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        if status not in (cp_model().OPTIMAL, cp_model().FEASIBLE):
             return None
-        return self.answer(solver, status == cp_model.OPTIMAL or self._too_much())
+        return self.answer(solver, status == cp_model().OPTIMAL or self._too_much())
 
     def search(self, work: float) -> tuple[Any, Any]:
         """Let the solver loose; its work is counted, so that a busy machine finds the same as an idle one.
@@ -330,7 +324,7 @@ class Model:
         :param work: in the solver's own deterministic seconds. The wall clock is an emergency brake far beyond.
         """
         brake = max(BRAKE_SECONDS, BRAKE_FACTOR * work)
-        solver = cp_model.CpSolver()
+        solver = cp_model().CpSolver()
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = 1
         solver.parameters.max_deterministic_time = work
@@ -340,7 +334,7 @@ class Model:
         self.draft.work += done
         # The solver stops a little before a limit of the clock that it could not keep otherwise, but never before its
         # work.
-        if status in (cp_model.UNKNOWN, cp_model.FEASIBLE) and done < 0.9 * work:
+        if status in (cp_model().UNKNOWN, cp_model().FEASIBLE) and done < 0.9 * work:
             self.draft.braked.add("the exact search")
         return status, solver
 

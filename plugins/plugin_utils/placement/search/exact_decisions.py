@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 from ..feasible.limits import RuleBook
 from .cpsat_model import FateModel, Kind, rows_to_decide
 from .draft import Draft, Fates
-from .exact import HAS_ORTOOLS, Answer
+from .exact import Answer
 from .reconcile import LEAVE, Checker
-
-if HAS_ORTOOLS:
-    from ortools.sat.python import cp_model
+from .solvers import cp_model
 
 
 @dataclass
@@ -74,13 +72,13 @@ def decide(draft: Draft, pending: dict[int, int], pools: Mapping[str, int], work
     model.addresses_for_new(dict(pools))
     model.model.Minimize(model.cost())
     status, solver = model.search(work)
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    if status not in (cp_model().OPTIMAL, cp_model().FEASIBLE):
         return None
     fates, moves = _read(model, solver, reasons)
     placed = sum(int(solver.Value(var)) for var in model.placed_new.values())
     missing = sum(model.new.values()) - placed
-    proven = status == cp_model.OPTIMAL or _none_better(draft, pending, rows, pools, work)
-    optimal = bool(status == cp_model.OPTIMAL)
+    proven = status == cp_model().OPTIMAL or _none_better(draft, pending, rows, pools, work)
+    optimal = bool(status == cp_model().OPTIMAL)
     return Verdict(fates, model.answer(solver, proven), len(fates.stuck), moves, missing, optimal)
 
 
@@ -90,10 +88,10 @@ def _none_better(draft: Draft, pending: dict[int, int], rows: list[int], pools: 
     model.addresses_for_new(dict(pools))
     model.model.Add(sum(model.placed_new.values()) == sum(model.new.values()))
     model.model.Add(sum(kind.stuck for kind in model.kinds) == 0)
-    return bool(model.search(work)[0] == cp_model.INFEASIBLE)
+    return bool(model.search(work)[0] == cp_model().INFEASIBLE)
 
 
-def _read(model: FateModel, solver: cp_model.CpSolver, reasons: Mapping[int, str]) -> tuple[Fates, int]:
+def _read(model: FateModel, solver: Any, reasons: Mapping[int, str]) -> tuple[Fates, int]:
     """Fates by row: of a kind, the first ones stay, then come those that leave."""
     fates, moves = Fates(), 0
     for kind in model.kinds:

@@ -16,13 +16,7 @@ from typing import Any, Optional
 from ..feasible.state import State
 from ..model import Problem
 from ..numeric import Bools, Floats, Ints, np
-
-try:
-    from ortools.linear_solver import pywraplp
-
-    HAS_ORTOOLS = True
-except ImportError:
-    HAS_ORTOOLS = False
+from .solvers import HAS_ORTOOLS, pywraplp
 
 MAX_VARIABLES = 60_000
 
@@ -83,7 +77,7 @@ class Program:
         self.problem, self.makes, self.counts, self.nodes = problem, makes, counts, nodes
         self.kinds = sorted(wanted)
         self.wanted = wanted
-        self.solver: Any = pywraplp.Solver.CreateSolver("GLOP")
+        self.solver: Any = pywraplp().Solver.CreateSolver("GLOP")
         self.regret: Floats = np.zeros((len(self.kinds), len(makes)))
         self.open = np.zeros(len(makes))
         self.value = np.zeros(len(makes))
@@ -126,7 +120,7 @@ class Program:
         for var in uses:
             objective.SetCoefficient(var, 1.0)
         objective.SetMinimization()
-        if solver.Solve() != pywraplp.Solver.OPTIMAL:
+        if solver.Solve() != pywraplp().Solver.OPTIMAL:
             return False
         self.bound = float(objective.Value())
         self.open = np.array([var.solution_value() for var in uses])
