@@ -137,7 +137,7 @@ options:
     type: bool
     default: false
   ledger:
-    description: What the ledger keeps beside the plan's numbers, see docs/architecture.md. Used by O(claim).
+    description: What the ledger keeps beside the plan's numbers, see docs/contracts.md. Used by O(claim).
     type: dict
     default: {}
   by:

@@ -72,7 +72,7 @@ options:
     elements: str
     default: []
   to:
-    description: File on the controller that the whole plan is written to, as JSON; see C(docs/architecture.md).
+    description: File on the controller that the whole plan is written to, as JSON; see C(docs/contracts.md).
     type: path
 extends_documentation_fragment:
   - stowage.fleet.attributes

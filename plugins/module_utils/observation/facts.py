@@ -40,7 +40,7 @@ HOST_INFO_SPEC = {
 
 
 def observe(params):
-    """Return (host, warnings): the observation of this host as docs/architecture.md describes it.
+    """Return (host, warnings): the observation of this host as docs/contracts.md describes it.
 
     :raises StowageError: when the input is wrong or the engine does not answer.
     """

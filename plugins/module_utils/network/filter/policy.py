@@ -13,7 +13,7 @@ from ...common.files import read_text, write_text
 from .. import specs
 from . import rules
 
-# What modules take; see docs/architecture.md.
+# What modules take; see docs/contracts.md.
 POLICY_SPEC = {
     "type": "dict",
     "options": {

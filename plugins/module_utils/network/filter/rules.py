@@ -74,7 +74,7 @@ def render(policy, name):
     """Return the text that makes the packet filter of the member ``name``.
 
     :param policy: ``{"members": [...], "allow": [...], "protected": [...], "gateways": [...]}``, the part of the
-        fleet's policy that concerns the member's cluster; see docs/architecture.md.
+        fleet's policy that concerns the member's cluster; see docs/contracts.md.
     :raises InvalidInput: when the member is not in it, or an address or a port can't be read.
     """
     own = next((member for member in policy["members"] if member["name"] == name), None)
