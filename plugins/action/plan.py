@@ -118,7 +118,8 @@ class ActionModule(ActionBase):
         reachable = [*allowed, *(set(fleet.missing) & set(fleet.in_play))]
         held = find_held(planned.plan, planned.problem, reachable, travels.held)
         notes = [*planned.notes, *([desired.override.sentence] if desired.override else [])]
-        notes += [f"{name} is left as it is: {reason}." for name, reason in sorted(travels.held.items())]
+        notes += [f"{name} is left as it is: {reason}."
+                  for name, reason in sorted({**travels.interrupted, **travels.held}.items())]
         lacking = images.find_missing(planned.plan["instances"], planned.options, fleet.observations, held)
         unbrought, image_notes = images.judge(lacking, arguments["pull"], arguments["brought"], self._task.check_mode)
         notes += image_notes

@@ -67,6 +67,11 @@ options:
     type: list
     elements: str
     default: []
+  ledger:
+    description: Whether to return the ledger's body too, where this host keeps it.
+    type: str
+    choices: [head, body]
+    default: head
 seealso:
   - module: stowage.fleet.containers
 """

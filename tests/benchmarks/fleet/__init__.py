@@ -80,8 +80,9 @@ def run(case: str) -> Iterator[Measurement]:
         rounds.append((fleet.play("trivial"), measured()))
     multiple = statistics.median(run.cost.cpu / trivial.cost.cpu for trivial, run in rounds)
     print(f"\n{case} with ansible-core {fleet.core}, {fleet.scenario.instances} containers, rounds: {len(rounds)}")
-    print(table(["", "CPU s", "s", "MiB"], [_medians("trivial task", [trivial for trivial, _run in rounds]),
-                                             _medians(what, [run for _trivial, run in rounds])]))  # fmt: skip
+    rows = [_medians("trivial task", [trivial for trivial, _run in rounds]),
+            _medians(what, [run for _trivial, run in rounds])]  # fmt: skip
+    print(table(["", "CPU s", "s", "MiB"], rows))
     print(f"\n{rounds[-1][1].answers}\n", flush=True)
     yield Measurement(BENCH, case, "x trivial task (CPU)", multiple, reach=REACH[what])
     yield Measurement(BENCH, case, "CPU s", statistics.median(run.cost.cpu for _trivial, run in rounds))

@@ -9,7 +9,7 @@ move, the way back from one, and an instance that comes back elsewhere are all t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -53,14 +53,18 @@ class Travel:
 
 @dataclass(frozen=True)
 class Travels:
-    """All that travels for a plan, and why an instance must not be touched, by instance."""
+    """All that travels for a plan, and why an instance must not be touched, by instance.
+
+    :ivar interrupted: what became of the data of instances on silent hosts that were on their way.
+    """
 
     moves: dict[str, Travel]
     held: dict[str, str]
+    interrupted: dict[str, str] = field(default_factory=dict)
 
 
 def find_travels(
-    instances: Iterable[Mapping[str, Any]],
+    instances: Collection[Mapping[str, Any]],
     options: Mapping[str, Mapping[str, Any]],
     observations: Mapping[str, Observation],
     missing: Collection[str],
@@ -96,7 +100,11 @@ def find_travels(
         owner = instance_of(name)
         if owner not in options:
             _tidy(moves.setdefault(owner, Travel(owner, "")), name, copy, allowed)
-    return Travels({name: travel for name, travel in moves.items() if travel != Travel(name, travel.host)}, held)
+    silent_ones = {item["name"] for item in instances if item["action"] == "unknown"}
+    interrupted = {instance_of(name): _good_copy(name, copy, missing)[1] for name, copy in sorted(copies.items())
+                   if instance_of(name) in silent_ones}
+    return Travels({name: travel for name, travel in moves.items() if travel != Travel(name, travel.host)}, held,
+                   {name: reason for name, reason in interrupted.items() if reason})
 
 
 def _tidy(travel: Travel, name: str, copies: Mapping[str, Volume], allowed: Collection[str]) -> None:
