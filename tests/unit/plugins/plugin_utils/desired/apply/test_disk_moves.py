@@ -139,3 +139,13 @@ def test_a_move_becomes_steps_in_the_order_that_keeps_one_good_copy():
     ]
     assert steps[1]["hosts"]["h1"]["keep_disks"] == [NAME]
     assert ", with its disk from h1 (1 GiB of 10 GiB used)" in draw_diff(plan, {}, {}, {NAME: travel})
+
+
+def test_data_that_was_on_its_way_from_a_silent_host_is_told():
+    item = {"name": "acme_db_0", "action": "unknown", "host": "h2"}
+    coming = {"name": "acme_db_0", "state": "incoming", "peer": "h2", "generation": 1, "uuid": "u"}
+    found = find_travels([item], {}, {"h1": {"volumes": [coming]}}, ["h2"], ["h1"])
+    assert found.interrupted == {
+        "acme_db_0": "its data was on its way from h2 to h1, and h2 does not answer; it is not started empty"}
+    assert not found.moves
+    assert not found.held

@@ -108,3 +108,24 @@ def test_hosts_that_do_not_answer_are_remembered_from_the_newest_ledger():
     assert any(note.startswith("Host h8 does not answer and no ledger knows it") for note in again.notes)
     assert planned.base_serial == 0
     assert again.base_serial == 2
+
+
+def test_what_was_seen_on_a_host_is_there_still_when_a_claimed_plan_meant_to_move_it():
+    desired, _complaints = read()
+    moving = instance("acme_db_0", host="h2", action="move", from_host="h9")
+    seen = {"name": "acme_db_0", "cluster": "acme", "group": "db", "index": 0, "host": "h9", "claims": {"memory": 7},
+            "cores": [], "network": "lan", "address": "10.0.0.10", "grade": "small"}
+    body = {"instances": [moving], "seen": [seen], "hosts": [{"name": "h9", "cpus": 4}], "disks": []}
+    observations = {"h1": {"ledger": {"serial": 2, "plan_id": "x", "body": body}}, "h2": {}}
+    planned = make_plan(desired, observations, ["h9"], render, _solve)
+    (remembered,) = planned.problem["running"]
+    assert (remembered["host"], remembered["claims"]) == ("h9", {"memory": 7})
+
+
+def test_what_was_about_to_come_to_a_silent_host_may_be_there():
+    desired, _complaints = read()
+    coming = instance("acme_db_0", host="h9", action="create")
+    body = {"instances": [coming], "seen": [], "hosts": [{"name": "h9", "cpus": 4}], "disks": []}
+    observations = {"h1": {"ledger": {"serial": 2, "plan_id": "x", "body": body}}}
+    planned = make_plan(desired, observations, ["h9"], render, _solve)
+    assert [run["host"] for run in planned.problem["running"]] == ["h9"]
