@@ -16,6 +16,8 @@ from ..engine.client import container_name
 
 # A process that is going to fall over at once has done so after this time. In seconds.
 SETTLE = 0.3
+# How often to look for the end of one that restarts.
+_LOOKS = 40
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)
 _HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 
@@ -90,13 +92,20 @@ class Waiter:
         # The list's text has no health while a container restarts, nor in the first moment.
         health = (container["State"].get("Health") or {}).get("Status") or "none"
         if container.get("RestartCount") and health == "none":
-            code = container["State"].get("ExitCode")
-            result.fail(
-                f"it is restarting repeatedly: restarted {container['RestartCount']} times, exit status {code}"
-                f"{self._said(listed['Id'])}"
-            )
+            times = container["RestartCount"]
+            result.fail(f"it is restarting repeatedly: restarted {times} times{self._exit_status(container)}"
+                        f"{self._said(listed['Id'])}")
             return True
         return container["State"].get("Status") == "running" and health in ("none", "healthy")
+
+    def _exit_status(self, container):
+        """Say how it ended; while it runs once more, its status is that of no end, so its next one is waited for."""
+        for _look in range(_LOOKS):
+            if not container["State"].get("Running") or container["State"].get("Restarting"):
+                return f", exit status {container['State'].get('ExitCode')}"
+            self._sleep(_PAUSES[1])
+            container = self._engine.inspect(container["Id"])
+        return ""
 
     def _give_up(self, result):
         try:
